@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/line_open.h"
+
+#include "app/base/clock.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void explain_serial(const char *path, int error, const struct serial_setting *setting, struct text *problem)
+{
+    char settings[SERIAL_SETTING_SIZE];
+    auto_text struct text others = { 0 };
+
+    switch (-error) {
+    case ENOENT:
+        text_addf(problem, "there is no device %s", path);
+        if (serial_list("", &others) <= 0) {
+            text_add(problem, ", nor any other serial port");
+            break;
+        }
+        for (char *c = others.data; c && *c; c = strchr(c, '\n') + 1) {
+            text_addf(problem, "%s%.*s", c == others.data ? "; serial ports here: " : ", ",
+                      (int) strcspn(c, "\t"), c);
+        }
+        break;
+    case EACCES:
+    case EPERM:
+        text_addf(problem, "no permission for %s; its group (mostly dialout) must have this user", path);
+        break;
+    case EBUSY:
+        text_addf(problem, "%s is in use by another program", path);
+        break;
+    case ENOTTY:
+        text_addf(problem, "%s is no serial device", path);
+        break;
+    case EINVAL:
+        text_addf(problem, "%s does not take '%s'", path, serial_setting_text(setting, settings));
+        break;
+    default:
+        text_addf(problem, "%s: %s", path, strerror(-error));
+        break;
+    }
+}
+
+static int open_serial(const char *path, const struct serial_setting *setting, struct text *problem)
+{
+    int r = serial_open(path, setting);
+
+    if (r < 0) {
+        explain_serial(path, r, setting, problem);
+    }
+    return r;
+}
+
+static int open_only_adapter(const struct serial_setting *setting, struct text *problem)
+{
+    auto_text struct text tried = { 0 };
+    char path[PATH_SIZE];
+    int r;
+
+    r = serial_find_only("", path, sizeof(path), &tried);
+    if (r < 0) {
+        text_addf(problem, r == -ENOENT ? "no serial adapter found; tried: %s"
+                                        : "more than one serial adapter (%s): name one as the port",
+                  text_string(&tried));
+        return r;
+    }
+    return open_serial(path, setting, problem);
+}
+
+static int wait_connected(int fd, uint64_t deadline_us)
+{
+    struct pollfd waiting = { .fd = fd, .events = POLLOUT };
+    uint64_t now_us = clock_monotonic_us();
+    int timeout_ms = deadline_us > now_us ? (int) ((deadline_us - now_us + 999) / 1000) : 0;
+    int error = 0;
+    socklen_t size = sizeof(error);
+    int r;
+
+    do {
+        r = poll(&waiting, 1, timeout_ms);
+    } while (r < 0 && errno == EINTR);
+    if (r <= 0) {
+        return r < 0 ? -errno : -ETIMEDOUT;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0) {
+        return -errno;
+    }
+    return -error;
+}
+
+static int connect_address(const struct addrinfo *address, uint64_t deadline_us)
+{
+    auto_close int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    int r;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    if (connect(fd, address->ai_addr, address->ai_addrlen) < 0) {
+        if (errno != EINPROGRESS) {
+            return -errno;
+        }
+        r = wait_connected(fd, deadline_us);
+        if (r < 0) {
+            return r;
+        }
+    }
+    // a request is one small packet and waits for nothing; a vanished peer is noticed by the kernel as well
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    return take_fd(&fd);
+}
+
+static void explain_tcp(const struct endpoint *endpoint, int error, struct text *problem)
+{
+    char name[ENDPOINT_TEXT_SIZE];
+
+    (void) endpoint_text(endpoint, name);
+    switch (-error) {
+    case ECONNREFUSED:
+        text_addf(problem, "%s refused the connection: the device is there, but nothing listens on that port", name);
+        break;
+    case ETIMEDOUT:
+        text_addf(problem, "%s does not answer the connection", name);
+        break;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        text_addf(problem, "%s cannot be reached: no way to that network", name);
+        break;
+    case ENOENT:
+        text_addf(problem, "%s: no host of that name", name);
+        break;
+    default:
+        text_addf(problem, "%s: %s", name, strerror(-error));
+        break;
+    }
+}
+
+static int open_tcp(const struct endpoint *endpoint, uint64_t deadline_us, struct text *problem)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    struct addrinfo *addresses;
+    int r;
+
+    // the name service has time-outs of its own, about 10 s; addresses in figures never wait
+    r = getaddrinfo(endpoint->host, endpoint->service, &hints, &addresses);
+    if (r != 0) {
+        r = r == EAI_MEMORY ? -ENOMEM : -ENOENT;
+        explain_tcp(endpoint, r, problem);
+        return r;
+    }
+    r = -ENOENT;
+    for (struct addrinfo *address = addresses; address && r < 0; address = address->ai_next) {
+        r = connect_address(address, deadline_us);
+    }
+    freeaddrinfo(addresses);
+    if (r < 0) {
+        explain_tcp(endpoint, r, problem);
+    }
+    return r;
+}
+
+int line_open_endpoint(const struct endpoint *endpoint, const struct serial_setting *setting, uint64_t deadline_us,
+                       struct text *problem)
+{
+    switch (endpoint->kind) {
+    case ENDPOINT_AUTO:
+        return open_only_adapter(setting, problem);
+    case ENDPOINT_SERIAL:
+        return open_serial(endpoint->path, setting, problem);
+    case ENDPOINT_TCP:
+    case ENDPOINT_RTU_TCP:
+        return open_tcp(endpoint, deadline_us, problem);
+    }
+    return -EINVAL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * One Modbus line: a serial port or a TCP connection, with one request in flight. Owned by one thread.
+ *
+ * It keeps the line's manners: silence between frames, quiet and flush after a time-out, and it sleeps until the
+ * answer is due instead of waking at each byte. It opens by itself, and again after the adapter or connection
+ * was gone (not more often than each second).
+ */
+
+#include "drivers/modbus_frame.h"
+#include "drivers/serial.h"
+
+#include <stdint.h>
+
+struct line;
+
+#define auto_line CLEANUP(line_closep)
+
+/* Nothing is opened yet. The caller closes *ret with line_close(). Errors: -ENOMEM */
+int line_new(const struct endpoint *endpoint, const struct serial_setting *setting, struct line **ret) MUST_CHECK;
+void line_close(struct line *line);
+void line_closep(struct line **line);
+
+/*
+ * Open now, if it is not open. Errors: as serial_open(); TCP: -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT,
+ * -ENOENT (name unknown), ...; ENDPOINT_AUTO: -ENOENT, -ENOTUNIQ. line_problem() has the words for people.
+ */
+int line_open(struct line *line, uint64_t deadline_us) MUST_CHECK;
+const char *line_problem(const struct line *line);
+
+/* Use another serial setting from the next transaction on; nothing happens if it is the same, or on TCP. */
+void line_set_serial(struct line *line, const struct serial_setting *setting);
+
+/* What a transaction found, beside its result. */
+struct line_result {
+    enum modbus_fault fault;
+    uint8_t exception;
+    uint32_t latency_us;      // from the request's end on the wire to the answer's first character; 0 if none
+    bool latency_is_bound;    // it was there when we woke: it came no later than that
+    uint64_t first_byte_ms;   // boot clock
+};
+
+/*
+ * Ask and wait. words gets request->count registers in host order.
+ *
+ * timeout_us    how long after the request's end the answer's first byte may come
+ * expect_us     the meter's usual latency: we sleep so long. 0 = unknown
+ *
+ * Errors: -ETIMEDOUT silent, -EBADMSG only damaged or foreign bytes, -EOPNOTSUPP refused (exception code in
+ *         *ret_result), -ENODEV adapter or connection gone (closed; the next call opens again), and what
+ *         line_open() gives. *ret_result is always set.
+ */
+int line_transact(struct line *line, struct modbus_request *request, uint32_t timeout_us, uint32_t expect_us,
+                  uint16_t *ret_words, struct line_result *ret_result) MUST_CHECK;
+
+/* What plan_make() needs to know of this line. turnaround_us is the caller's. */
+double line_character_us(const struct line *line);
+double line_silence_us(const struct line *line);
