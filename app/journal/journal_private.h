@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of this folder know of a journal and nobody else does. */
+
+#include "app/base/limits.h"
+#include "app/base/text.h"
+#include "app/journal/database.h"
+#include "app/journal/journal.h"
+#include "app/journal/segment.h"
+
+#define JOURNAL_VERSION 1  // user_version of the segments; a higher one is not ours to touch
+
+/* A meter as its row has it. */
+struct stored_meter {
+    int64_t id;
+    char name[METER_ID_SIZE];
+    char model[MODEL_ID_SIZE];
+    char *layout;
+};
+
+/* The newest segment, in the writer's hands. */
+struct writer {
+    bool on;
+    bool keep_words;
+    int lock_fd;
+    struct database *database;       // NULL while there is no segment
+    struct statement *begin, *commit, *sample, *event;
+    bool has_words;                  // this segment has the column
+    uint64_t first;                  // its name
+    char boot_id[JOURNAL_ID_SIZE];   // all its rows are of this boot
+    bool started;                    // start_ms is known
+    uint64_t start_ms;               // boot clock of its first row or event
+    bool ready;                      // an epoch of this boot was added by this process
+
+    uint64_t committed_seq;          // what stands on the card
+    uint64_t next_seq;               // what comes next; ahead of it within a transaction
+    int64_t next_event, committed_event;
+    int64_t next_epoch;
+    int64_t next_meter;
+
+    int64_t *active;                 // meter ids registered here: those with a view in a new segment
+    unsigned active_count;
+    struct epoch *epochs;            // added since the last commit
+    unsigned epoch_count;
+    struct stored_meter *meters;     // likewise
+    unsigned meter_count;
+    bool taken_back;                 // they are to be added once more
+    struct epoch known;              // to be added to the boot's older segments; number 0: nothing to do
+    uint64_t known_in;               // the segment that has it
+    bool unsealed;                   // an older segment is still in write-ahead mode
+
+    struct text values, words;       // of the row at hand, memory kept
+};
+
+/* One segment at a time, read only. */
+struct reader {
+    struct segments segments;
+    struct database *database;       // NULL: none open
+    uint64_t first;                  // which
+    struct statement *rows, *rows_of_meter;
+
+    struct epoch epoch;              // the last one asked for; number 0: none
+    struct epoch known;              // the last known one asked for; number 0: none
+    char unlearned_boot[JOURNAL_ID_SIZE];  // a boot that is over and was never known
+};
+
+struct journal {
+    char directory[PATH_SIZE];
+    char id[JOURNAL_ID_SIZE];
+    struct writer writer;
+    struct reader reader;
+};
+
+int journal_path(const struct journal *journal, uint64_t first, const char *ending,
+                 char ret[static PATH_SIZE]) MUST_CHECK;
+
+/* Open the segment of that name. */
+int journal_database(const struct journal *journal, uint64_t first, enum database_mode mode,
+                     struct database **ret) MUST_CHECK;
+
+/* journal_segment.c, journal_view.c, journal_tidy.c: the writer's segments */
+
+/* Close the newest segment of the writer, open that one. What was there stays open on failure. */
+int journal_segment_open(struct journal *journal, uint64_t first) MUST_CHECK;
+
+/*
+ * Begin a new segment called first with that epoch, self-contained: journal, meters and epochs of the boot are copied
+ * from the one before. No transaction may be open.
+ */
+int journal_segment_begin(struct journal *journal, uint64_t first, const struct epoch *epoch) MUST_CHECK;
+
+/* After a commit: bring older segments of the boot up to date, seal what is not. Tried again next time. */
+void journal_segment_tidy(struct journal *journal);
+void journal_segment_close(struct journal *journal);
+
+/* Add an epoch to a database. */
+int journal_segment_add_epoch(struct database *database, const struct epoch *epoch) MUST_CHECK;
+
+/* Make v_<name> the view of that meter, unless it is already; the older layout it showed moves to v_<name>_<id>. */
+int journal_segment_add_view(struct database *database, int64_t meter) MUST_CHECK;
+
+/* journal_write.c */
+
+/* Open a transaction unless one is. Errors: -EINVAL no epoch was added yet */
+int journal_begin(struct journal *journal) MUST_CHECK;
+
+/* Hand an error on after taking everything back, so that a transaction is never half of what was asked. */
+int journal_finish(struct journal *journal, int r) MUST_CHECK;
+
+/* journal_register.c: after a rollback, and after a commit */
+int journal_register_again(struct journal *journal) MUST_CHECK;
+void journal_register_forget(struct journal *journal);
+
+/* journal_read.c */
+
+/* Look at the directory. -EAGAIN: everything was just pruned, or is not there yet. */
+int journal_reader_begin(struct journal *journal) MUST_CHECK;
+
+/* Have the segment open, and no other. */
+int journal_reader_open(struct journal *journal, size_t index) MUST_CHECK;
+
+/* At the end of each call, with its result: nobody waits for a reader. */
+int journal_reader_done(struct journal *journal, int r) MUST_CHECK;
+void journal_reader_close(struct journal *journal);
+
+/* The row "id, name, model, layout" of a statement as a meter. */
+int journal_meter_from(struct statement *statement, struct journal_meter *ret) MUST_CHECK;
