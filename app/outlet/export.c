@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+
+/* meterstick export: a meter's rows out of the journal, as they stand there, to standard output. */
+
+#include "app/base/clock.h"
+#include "app/base/exit.h"
+#include "app/base/file.h"
+#include "app/base/json.h"
+#include "app/base/log.h"
+#include "app/base/options.h"
+#include "app/journal/journal.h"
+#include "app/outlet/csv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH_ROWS   256
+#define AGAIN_MS     1000
+#define AGAIN_MAX    30
+#define LAYOUTS_MAX  64  // that one meter ever had
+
+struct export_options {
+    struct options common;
+    const char *meter, *from, *to, *format;
+};
+
+static const struct option_spec specs[] = {
+    { "meter", NULL, OPTION_TEXT, offsetof(struct export_options, meter), "M", "whose rows", 0, 0 },
+    { "from", NULL, OPTION_TEXT, offsetof(struct export_options, from), "T",
+      "not before: YYYY-MM-DD[ HH:MM[:SS]] local time, or RFC 3339", 0, 0 },
+    { "to", NULL, OPTION_TEXT, offsetof(struct export_options, to), "T", "before", 0, 0 },
+    { "format", NULL, OPTION_TEXT, offsetof(struct export_options, format), "csv|json",
+      "csv (default), or json: one line a row", 0, 0 },
+};
+
+static const struct verb_usage usage = {
+    .verb = "export",
+    .synopsis = "--meter M [--from T] [--to T] [--format csv|json]",
+    .summary = "Print what the journal holds of a meter. Rows of unknown time only without --from and --to.",
+    .specs = specs,
+    .spec_count = ARRAY_SIZE(specs),
+};
+
+/* One layout that the meter has had, and where its columns are among all of them. */
+struct version {
+    int64_t id;
+    struct journal_meter meter;
+    unsigned column[MAX_POINTS];
+};
+
+struct export {
+    struct journal *journal;
+    bool json;
+    bool timed;                       // --from or --to was given
+    int64_t from_ms, to_ms;
+    struct version *versions[LAYOUTS_MAX];
+    unsigned version_count;
+    struct layout all;                // columns of all versions, the newest's first
+    struct journal_row rows[BATCH_ROWS];
+    struct text out;
+};
+
+static void export_free(struct export **export)
+{
+    if (*export) {
+        for (unsigned i = 0; i < (*export)->version_count; i++) {
+            free((*export)->versions[i]);
+        }
+        text_clear(&(*export)->out);
+        journal_close((*export)->journal);
+        free(*export);
+    }
+}
+
+/* Ask once more while the journal is just being changed. */
+static bool again(int r, unsigned *tries)
+{
+    if (r != -EAGAIN || ++*tries > AGAIN_MAX) {
+        return false;
+    }
+
+    clock_sleep_until_us(clock_monotonic_us() + AGAIN_MS * 1000);
+    return true;
+}
+
+/* The same quantity in another unit is another column. */
+static int column_of(struct layout *all, const struct column *column, unsigned *ret)
+{
+    for (unsigned i = 0; i < all->count; i++) {
+        if (text_equal(all->columns[i].name, column->name) && text_equal(all->columns[i].unit, column->unit)) {
+            *ret = i;
+            return 0;
+        }
+    }
+    if (all->count == MAX_POINTS) {
+        return -E2BIG;
+    }
+
+    all->columns[all->count] = *column;
+    *ret = all->count++;
+    return 0;
+}
+
+static int find_versions(struct export *export, const char *name)
+{
+    unsigned tries = 0;
+    int r;
+
+    for (;;) {
+        struct version *version;
+
+        if (export->version_count == LAYOUTS_MAX) {
+            return -E2BIG;
+        }
+        version = calloc(1, sizeof(*version));
+        if (!version) {
+            return -ENOMEM;
+        }
+        do {
+            r = journal_find_meter(export->journal, name, export->version_count, &version->meter);
+        } while (again(r, &tries));
+        if (r < 0) {
+            free(version);
+            return r == -ENOENT && export->version_count > 0 ? 0 : r;
+        }
+
+        version->id = version->meter.id;
+        export->versions[export->version_count++] = version;
+        for (unsigned i = 0; i < version->meter.layout.count; i++) {
+            r = column_of(&export->all, &version->meter.layout.columns[i], &version->column[i]);
+            if (r < 0) {
+                return r;
+            }
+        }
+    }
+}
+
+static void add_json(struct text *out, const struct version *version, const struct csv_row *row)
+{
+    char buffer[CLOCK_TEXT_SIZE];
+
+    text_add_char(out, '{');
+    json_add_member_string(out, "meter", version->meter.name);
+    json_add_member_string(out, "model", version->meter.model);
+    json_add_member_string(out, "time", row->timed ? clock_utc(row->wall_ms, buffer) : NULL);
+    json_add_member_string(out, "quality", row->quality);
+    json_add_key(out, "seq");
+    text_addf(out, "%" PRIu64, row->seq);
+    json_add_key(out, "values");
+    text_add_char(out, '{');
+    for (unsigned i = 0; i < version->meter.layout.count; i++) {
+        json_add_member_number(out, version->meter.layout.columns[i].name, i < row->value_count ? row->values[i] : NAN);
+    }
+    text_add(out, "}}\n");
+}
+
+static void add_csv(struct export *export, const struct version *version, struct csv_row *row)
+{
+    double values[MAX_POINTS];
+
+    for (unsigned i = 0; i < export->all.count; i++) {
+        values[i] = NAN;
+    }
+    for (unsigned i = 0; i < MIN(row->value_count, version->meter.layout.count); i++) {
+        values[version->column[i]] = row->values[i];
+    }
+
+    row->values = values;
+    row->value_count = export->all.count;
+    csv_add_row(&export->out, row, export->all.count, false);
+    row->values = NULL;  // ours end here
+}
+
+static int add_row(struct export *export, const struct journal_row *row)
+{
+    char quality[4] = "";
+    struct csv_row csv = {
+        .quality = quality,
+        .boot_ms = row->boot_ms,
+        .values = row->values,
+        .value_count = row->value_count,
+        .seq = row->seq,
+    };
+    unsigned i = 0;
+    int r;
+
+    r = journal_row_time(export->journal, row, &csv.wall_ms, quality);
+    if (r < 0) {
+        return r;
+    }
+
+    csv.timed = quality[0] != CLOCK_UNKNOWN;
+    if (export->timed && (!csv.timed || csv.wall_ms < export->from_ms || csv.wall_ms >= export->to_ms)) {
+        return 0;
+    }
+
+    while (i < export->version_count && export->versions[i]->id != row->meter) {
+        i++;
+    }
+    if (i == export->version_count) {
+        return 0;  // a layout begun since we looked: the next export has it
+    }
+    if (export->json) {
+        add_json(&export->out, export->versions[i], &csv);
+    } else {
+        add_csv(export, export->versions[i], &csv);
+    }
+    return export->out.failed ? -ENOMEM : 0;
+}
+
+static int flush(struct export *export)
+{
+    if (export->out.size > 0 && fwrite(export->out.data, 1, export->out.size, stdout) != export->out.size) {
+        return -EIO;
+    }
+
+    text_reset(&export->out);
+    return 0;
+}
+
+static int print_rows(struct export *export, const char *name)
+{
+    unsigned tries = 0;
+    uint64_t after = 0;
+    int n, r;
+
+    if (!export->json) {
+        csv_add_header(&export->out, &export->all, false);
+    }
+
+    for (;;) {
+        n = journal_read(export->journal, after, name, export->rows, BATCH_ROWS);
+        if (again(n, &tries)) {
+            continue;
+        }
+        if (n <= 0) {
+            return n < 0 ? n : flush(export);
+        }
+
+        for (int i = 0; i < n; i++) {
+            do {
+                r = add_row(export, &export->rows[i]);
+            } while (again(r, &tries));
+            if (r < 0) {
+                return r;
+            }
+        }
+        after = export->rows[n - 1].seq;
+        r = flush(export);
+        if (r < 0) {
+            return r;
+        }
+    }
+}
+
+static void say_unknown(struct export *export, const char *name)
+{
+    struct journal_meter *meter = calloc(1, sizeof(*meter));
+    auto_text struct text names = {};
+
+    for (unsigned i = 0; meter && journal_find_meter(export->journal, NULL, i, meter) == 0; i++) {
+        if (!strstr(text_string(&names), meter->name)) {
+            text_addf(&names, "%s%s", i > 0 ? ", " : "", meter->name);
+        }
+    }
+    log_error("the journal has no meter '%s'; it has: %s", name, names.size ? text_string(&names) : "none");
+    free(meter);
+}
+
+static int parse(const struct export_options *options, struct export *ret)
+{
+    ret->from_ms = INT64_MIN;
+    ret->to_ms = INT64_MAX;
+    ret->timed = options->from || options->to;
+    ret->json = options->format && text_equal(options->format, "json");
+    if (!options->meter) {
+        log_error("whose rows? give --meter M");
+        return -EINVAL;
+    }
+    if (options->format && !ret->json && !text_equal(options->format, "csv")) {
+        log_error("--format %s: it is csv or json", options->format);
+        return -EINVAL;
+    }
+    if ((options->from && clock_parse(options->from, &ret->from_ms) < 0) ||
+        (options->to && clock_parse(options->to, &ret->to_ms) < 0)) {
+        log_error("--from and --to are YYYY-MM-DD[ HH:MM[:SS]] in local time, or RFC 3339");
+        return -EINVAL;
+    }
+
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    CLEANUP(export_free) struct export *export = calloc(1, sizeof(*export));
+    struct export_options options = {};
+    char path[PATH_SIZE];
+    int r;
+
+    r = options_parse(&usage, argc - 1, argv + 1, &options);
+    if (r != 0) {
+        return r < 0 ? EXIT_USAGE : EXIT_OK;
+    }
+    if (!export || file_path(path, sizeof(path), options.common.state_dir, "journal") < 0) {
+        return EXIT_IO;
+    }
+    if (parse(&options, export) < 0) {
+        return EXIT_USAGE;
+    }
+
+    r = journal_open_read(path, &export->journal);
+    if (r < 0) {
+        log_error("no journal in %s (%s)", path, strerror(-r));
+        return EXIT_IO;
+    }
+
+    r = find_versions(export, options.meter);
+    if (r == -ENOENT) {
+        say_unknown(export, options.meter);
+        return EXIT_USAGE;
+    }
+    if (r >= 0) {
+        r = print_rows(export, options.meter);
+    }
+    if (r >= 0 && fflush(stdout) != 0) {
+        r = -errno;
+    }
+    if (r < 0) {
+        log_error("export of '%s' ended early (%s)", options.meter, strerror(-r));
+        return EXIT_IO;
+    }
+
+    return EXIT_OK;
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * meterstick stick: carries the journal onto sticks. Today a stick is a directory (--dir); finding, checking, mounting
+ * and unmounting real ones comes around service_burst(), and their configuration goes to the inbox from there.
+ */
+
+#include "app/base/clock.h"
+#include "app/base/exit.h"
+#include "app/base/file.h"
+#include "app/base/log.h"
+#include "app/base/options.h"
+#include "app/config/appliance.h"
+#include "app/outlet/stick_service.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+#define LAST_BURST_MS 3000  // of the five seconds that a stop may take
+
+struct stick_options {
+    struct options common;
+    const char *directory;
+    bool once;
+};
+
+static const struct option_spec specs[] = {
+    { "dir", NULL, OPTION_TEXT, offsetof(struct stick_options, directory), "DIR",
+      "treat this directory as the stick; it is never created", 0, 0 },
+    { "once", NULL, OPTION_FLAG, offsetof(struct stick_options, once), NULL,
+      "write what there is and end: 0 if it is on the stick, else 1", 0, 0 },
+};
+
+static const struct verb_usage usage = {
+    .verb = "stick",
+    .synopsis = "--dir DIR [--once]",
+    .summary = "Write what the journal holds to CSV files on a stick, and go on doing so.",
+    .specs = specs,
+    .spec_count = ARRAY_SIZE(specs),
+};
+
+/* One stick program for a run directory: two would take turns at the same files. */
+static int lock_run_directory(const char *run_dir, int *ret)
+{
+    char path[PATH_SIZE];
+    int r;
+
+    r = file_make_directories(run_dir, 0755);
+    if (r >= 0) {
+        r = file_path(path, sizeof(path), run_dir, "stick.lock");
+    }
+    return r < 0 ? r : file_lock(path, ret);
+}
+
+static int open_signals(void)
+{
+    sigset_t signals;
+    int fd;
+
+    (void) sigemptyset(&signals);
+    (void) sigaddset(&signals, SIGTERM);
+    (void) sigaddset(&signals, SIGINT);
+    if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0) {
+        return -errno;
+    }
+
+    fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Until a signal ends it. */
+static void serve(struct stick_service *service, int signal_fd)
+{
+    struct pollfd wait = { .fd = signal_fd, .events = POLLIN };
+
+    for (;;) {
+        uint64_t now_ms = clock_monotonic_ms();
+        uint64_t next_ms = stick_service_step(service, now_ms);
+        int n;
+
+        now_ms = clock_monotonic_ms();
+        n = poll(&wait, 1, next_ms > now_ms ? (int) MIN(next_ms - now_ms, (uint64_t) 1000) : 0);
+        if (n > 0) {
+            return;
+        }
+    }
+}
+
+static int run(const struct stick_options *options, int signal_fd)
+{
+    struct stick_service *service = NULL;
+    int r;
+
+    r = stick_service_new(&options->common, options->directory, &service);
+    if (r < 0) {
+        log_error("cannot begin (%s)", strerror(-r));
+        return EXIT_IO;
+    }
+
+    if (options->once) {
+        r = stick_service_flush(service, UINT64_MAX);
+        if (r < 0) {
+            fputs("Error writing the log file.\n", stderr);
+        }
+    } else {
+        serve(service, signal_fd);
+        r = stick_service_flush(service, LAST_BURST_MS);
+        if (r < 0) {
+            log_debug("the last burst was not written (%s)", strerror(-r));
+        }
+        r = 0;
+    }
+
+    stick_service_free(service);
+    return r < 0 ? EXIT_SOMETHING_WRONG : EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct stick_options options = {};
+    auto_close int lock_fd = -1, signal_fd = -1;
+    int r;
+
+    r = options_parse(&usage, argc - 1, argv + 1, &options);
+    if (r != 0) {
+        return r < 0 ? EXIT_USAGE : EXIT_OK;
+    }
+    if (!options.directory) {
+        log_error("no stick to write to: give --dir DIR");
+        return EXIT_USAGE;
+    }
+
+    signal_fd = open_signals();
+    if (signal_fd < 0) {
+        log_error("no signals (%s)", strerror(-signal_fd));
+        return EXIT_IO;
+    }
+
+    r = lock_run_directory(options.common.run_dir, &lock_fd);
+    if (r < 0) {
+        if (r == -EBUSY) {
+            log_error("another 'stick' is at work in %s", options.common.run_dir);
+        } else {
+            log_error("cannot use %s (%s)", options.common.run_dir, strerror(-r));
+        }
+        return EXIT_IO;
+    }
+
+    return run(&options, signal_fd);
+}
