@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/acquire/bus_meter.h"
+
+#include "app/base/clock.h"
+#include "app/base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+int bus_meter_init(struct bus_meter *ret, const struct config *config, unsigned index, struct line *line)
+{
+    const struct meter_config *meter = &config->meters[index];
+    struct source_setup setup;
+    int r;
+
+    *ret = (struct bus_meter){ .index = index, .config = meter, .health = { .state = HEALTH_NEW } };
+    config_source_setup(config, index, NULL, line, &setup);
+    r = source_open(&setup, &ret->source);
+    if (r < 0) {
+        return r;
+    }
+
+    ret->model_timeout_us = (setup.timeout_ms ? setup.timeout_ms : meter->model ? meter->model->timeout_ms : 0) * 1000;
+    ret->values = calloc(MAX(source_layout(ret->source)->count, 1u), sizeof(double));
+    r = ret->values ? 0 : -ENOMEM;
+    if (r == 0 && meter->log_every_ms > meter->interval_ms) {
+        r = average_new(source_layout(ret->source), meter->log_every_ms * UINT64_C(1000), &ret->average);
+    }
+    if (r < 0) {
+        bus_meter_clear(ret);
+    }
+    return r;
+}
+
+void bus_meter_clear(struct bus_meter *meter)
+{
+    source_close(TAKE(meter->source));
+    average_free(TAKE(meter->average));
+    free(TAKE(meter->values));
+}
+
+void bus_meter_flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch)
+{
+    if (meter->average && average_take(meter->average, scratch)) {
+        queue_push_sample(queue, (uint16_t) meter->index, scratch, false, false);
+    }
+}
+
+static void push_row(struct bus_meter *meter, const struct bus_poll *poll, const struct sample *sample)
+{
+    uint64_t interval_us = meter->config->interval_ms * UINT64_C(1000);
+
+    if (!meter->average) {
+        if (poll->result == 0) {
+            queue_push_sample(poll->queue, (uint16_t) meter->index, sample, poll->keep_words, poll->urgent);
+        }
+        return;
+    }
+
+    if (average_is_due(meter->average, poll->slice * interval_us)) {
+        bus_meter_flush(meter, poll->queue, poll->scratch);  // the last slices of its period were skipped
+    }
+    if (poll->result == 0) {
+        average_add(meter->average, sample, poll->slice * interval_us);
+    }
+    if (average_is_due(meter->average, poll->next_slice * interval_us)) {
+        bus_meter_flush(meter, poll->queue, poll->scratch);
+    }
+}
+
+static void push_events(const struct bus_meter *meter, const struct bus_poll *poll, unsigned change, uint64_t slices)
+{
+    const char *name = meter->config->name;
+    uint64_t boot_ms = clock_boot_ms();
+    char text[QUEUE_TEXT_SIZE];
+
+    if (change & HEALTH_MISSED) {
+        (void) snprintf(text, sizeof(text), "%s: %s", name, poll->problem);
+        queue_push_event(poll->queue, boot_ms, "missed", text, false);
+    }
+    if (change & HEALTH_LOST) {
+        (void) snprintf(text, sizeof(text), "%s: %s (%s)", name,
+                        meter->health.answered ? "stopped answering" : "does not answer", poll->problem);
+        queue_push_event(poll->queue, boot_ms, "lost", text, true);
+    }
+    if (change & HEALTH_BACK) {
+        (void) snprintf(text, sizeof(text), "%s: answers again, %" PRIu64 " slices without a row", name, slices);
+        queue_push_event(poll->queue, boot_ms, "back", text, true);
+    }
+}
+
+static void measure(struct bus_meter *meter, const struct bus_poll *poll)
+{
+    uint32_t cycle_ms = meter->polled_us ? (uint32_t) ((poll->now_us - meter->polled_us) / 1000) : 0;
+    struct source_timing timing;
+
+    source_timing(meter->source, &timing);
+    meter->latency_us = timing.latency_us;
+    meter->cycle_ms = meter->cycle_ms == 0 ? cycle_ms : (3 * meter->cycle_ms + cycle_ms) / 4;
+    meter->polled_us = poll->now_us;
+}
+
+unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, const struct sample *sample)
+{
+    uint64_t missing_us = meter->health.missing_us;
+    uint64_t slices = 0;
+    unsigned change;
+
+    poll->was_down = meter->health.state == HEALTH_SILENT || meter->health.state == HEALTH_REFUSED;
+    change = health_result(&meter->health, poll->result, poll->now_us);
+    poll->missing_ms = (poll->now_us - MIN(missing_us, poll->now_us)) / 1000;
+    if (poll->result < 0) {
+        const char *problem = source_problem(meter->source);
+
+        poll->problem = poll->port_problem ? poll->port_problem
+                        : problem && *problem ? problem : strerror(-poll->result);
+    } else {
+        poll->is_first = !meter->any_row;
+        slices = meter->any_row ? poll->slice - meter->row_slice : poll->slice + 1;
+        slices -= MIN(slices, UINT64_C(1));
+        meter->any_row = true;
+        meter->row_slice = poll->slice;
+        measure(meter, poll);
+    }
+
+    push_row(meter, poll, sample);
+    push_events(meter, poll, change, slices);
+    return change;
+}
+
+void bus_meter_publish(struct bus_meter *meter, const struct bus_poll *poll, const struct sample *sample)
+{
+    struct bus_meter_status *status = &meter->status;
+
+    status->state = meter->health.state;
+    if (poll->result < 0) {
+        (void) snprintf(status->problem, sizeof(status->problem), "%s", poll->problem);
+        return;
+    }
+    status->problem[0] = '\0';
+    status->latency_us = meter->latency_us;
+    status->cycle_ms = meter->cycle_ms;
+    status->boot_ms = sample->boot_ms;
+    status->value_count = sample->value_count;
+    memcpy(meter->values, sample->values, sample->value_count * sizeof(meter->values[0]));
+}
+
+void bus_meter_log(const struct bus_meter *meter, const char *bus, unsigned change, const struct bus_poll *poll)
+{
+    const char *name = meter->config->name;
+    char text[TEXT_DURATION_SIZE];
+
+    // A port that is gone was told once, for all meters of its bus.
+    if (change & HEALTH_LOST && poll->port_problem) {
+        log_debug("meter '%s' on '%s' cannot be asked: %s", name, bus, poll->problem);
+    } else if (change & HEALTH_LOST) {
+        log_warning("meter '%s' on '%s' %s (%s), asking on", name, bus,
+                    meter->health.answered ? "stopped answering" : "does not answer", poll->problem);
+    } else if (change & HEALTH_MISSED) {
+        log_debug("meter '%s' on '%s': no row for this slice (%s)", name, bus, poll->problem);
+    }
+
+    if (change & HEALTH_BACK && poll->was_down) {
+        log_info("meter '%s' on '%s' %s after %s", name, bus, poll->is_first ? "answers" : "is back",
+                 text_duration(poll->missing_ms, text));
+    } else if (poll->is_first) {
+        log_info("meter '%s' on '%s' answers", name, bus);
+    }
+}

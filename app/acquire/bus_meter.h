@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* One meter of a bus: what a poll's result makes of it. Only bus.c uses this; all in the bus's thread. */
+
+#include "app/acquire/average.h"
+#include "app/acquire/bus.h"
+
+struct bus_meter {
+    unsigned index;                  // in the configuration
+    const struct meter_config *config;
+    struct source *source;
+    uint32_t model_timeout_us;
+    struct health health;
+    struct average *average;         // NULL: each poll is a row
+    bool any_row;
+    uint64_t row_slice;              // of the last row, if there is any
+    uint64_t polled_us;              // when it was last asked; 0: never
+    uint32_t latency_us;             // measured; 0: none yet
+    uint32_t cycle_ms;               // between polls, smoothed; 0: none yet
+
+    /* Others look at these; the bus's mutex guards them. */
+    struct bus_meter_status status;
+    double *values;                  // [layout->count], of the last poll that was answered
+};
+
+/* A poll and its outcome. */
+struct bus_poll {
+    struct queue *queue;
+    struct sample *scratch;          // for an averaged row, while the poll's own sample is still wanted
+    uint64_t now_us;                 // when it began
+    uint64_t slice, next_slice;      // its own, and that of the next poll
+    int result;                      // of source_next() or source_probe()
+    const char *port_problem;        // the result is about the port, not about the meter; else NULL
+    bool urgent;                     // its row is
+    bool keep_words;
+
+    /* Set by bus_meter_result(). */
+    const char *problem;             // words for a failure
+    bool is_first;                   // its first row since the start
+    bool was_down;                   // it was silent or refused before
+    uint64_t missing_ms;             // how long, if it is back
+};
+
+int bus_meter_init(struct bus_meter *ret, const struct config *config, unsigned index, struct line *line) MUST_CHECK;
+void bus_meter_clear(struct bus_meter *meter);
+
+/* Update its health, push the row and the events. Returns enum health_change. */
+unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, const struct sample *sample);
+
+/* Update what others look at; the bus's mutex is held. */
+void bus_meter_publish(struct bus_meter *meter, const struct bus_poll *poll, const struct sample *sample);
+
+/* Tell people what has changed. */
+void bus_meter_log(const struct bus_meter *meter, const char *bus, unsigned change, const struct bus_poll *poll);
+
+/* The program ends: push the row that is being averaged, as far as it got. */
+void bus_meter_flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* All buses of a configuration: made, started, watched and ended together. Used by the core's thread. */
+
+#include "app/acquire/bus.h"
+
+struct buses {
+    struct bus **list;
+    unsigned count;
+    unsigned running;                // how many threads there are
+    const struct layout **layouts;   // of each meter, in the configuration's order
+};
+
+/* The room in a queue that 60 s of a configuration's rows take, and what happens meanwhile. */
+size_t buses_queue_capacity(const struct config *config);
+
+/*
+ * Make them. Modbus meters of a bus share one; whatever else there is has one of its own. `common` is a bus_setup
+ * without meters. Says what went wrong. buses_clear() frees what was made, also after an error.
+ */
+int buses_init(struct buses *ret, const struct bus_setup *common) MUST_CHECK;
+void buses_clear(struct buses *buses);
+
+int buses_start(struct buses *buses) MUST_CHECK;
+
+/* After stop_fd was made readable: true if all threads have ended in time. */
+bool buses_join(struct buses *buses, uint64_t deadline_us);
+
+/* How many meters are live, and how many were not asked yet. */
+void buses_count(const struct buses *buses, unsigned *ret_live, unsigned *ret_new);
+
+/* The name of a bus whose thread has not gone round for so long; NULL if all have. */
+const char *buses_stuck(const struct buses *buses, uint64_t now_ms, uint64_t limit_ms);

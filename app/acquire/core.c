@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/acquire/core.h"
+
+#include "app/acquire/buses.h"
+#include "app/acquire/children.h"
+#include "app/acquire/clock_state.h"
+#include "app/acquire/configuration.h"
+#include "app/acquire/loop.h"
+#include "app/acquire/report.h"
+#include "app/acquire/writer.h"
+#include "app/base/clock.h"
+#include "app/base/file.h"
+#include "app/base/log.h"
+#include "app/base/status.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define PROGRAM           "acquire"
+#define WATCHDOG_MS       UINT64_C(25000)    // it barks after 30 s
+#define STOP_BUSES_US     UINT64_C(1500000)  // SIGTERM ends everything in 5 s: the buses,
+#define STOP_ALL_US       UINT64_C(4500000)  // and the last commit
+
+struct core {
+    const struct core_setup *setup;
+    const struct config *config;
+    struct loop *loop;
+    struct queue *queue;
+    struct writer *writer;
+    struct buses buses;
+    struct clock_state clock;
+    bool synchronised;
+    uint64_t start_us;
+    char directory[PATH_SIZE];       // of the journal
+    int stop_fd;
+    atomic_uint busy_buses;
+    atomic_bool commit_wanted;
+
+    /* For the status file, kept for the next time. */
+    struct text status;
+    uint64_t *committed;             // [config->meter_count]
+    double values[MAX_POINTS];
+    char notified[160];
+    bool status_failing;
+    const char *stuck;               // the bus that did not tick in time; NULL: none
+};
+
+static void on_change(void *data)
+{
+    struct core *core = data;
+
+    loop_change(core->loop);
+}
+
+/* --- status --- */
+
+static void add_meter(struct core *core, struct bus *bus, unsigned meter)
+{
+    unsigned index = bus_meter_index(bus, meter);
+    const struct meter_config *config = &core->config->meters[index];
+    struct bus_meter_status status;
+
+    bus_get_meter(bus, meter, &status, core->values);
+    report_add_meter(&core->status, &(struct report_meter){ .name = config->name,
+                                                            .layout = core->buses.layouts[index],
+                                                            .status = &status,
+                                                            .values = core->values,
+                                                            .committed_boot_ms = core->committed[index],
+                                                            .row_ms = MAX(config->interval_ms, config->log_every_ms),
+                                                            .now_us = clock_monotonic_us() });
+}
+
+static void add_meters(struct core *core)
+{
+    json_add_key(&core->status, "meters");
+    text_add_char(&core->status, '[');
+    for (unsigned i = 0; i < core->buses.count; i++) {
+        for (unsigned k = 0; k < bus_meter_count(core->buses.list[i]); k++) {
+            if (i + k > 0) {
+                text_add_char(&core->status, ',');
+            }
+            add_meter(core, core->buses.list[i], k);
+        }
+    }
+    text_add_char(&core->status, ']');
+}
+
+/* The most important thing that is wrong; NULL if nothing is. */
+static const char *find_error(struct core *core, const struct writer_status *writer, char *buffer, size_t size)
+{
+    char problem[BUS_PROBLEM_SIZE];
+
+    if (*writer->error) {
+        (void) snprintf(buffer, size, "%s", writer->error);
+        return buffer;
+    }
+    if (core->stuck) {
+        (void) snprintf(buffer, size, "bus '%s' does not go on", core->stuck);
+        return buffer;
+    }
+    for (unsigned i = 0; i < core->buses.count; i++) {
+        bus_get_problem(core->buses.list[i], problem);
+        if (*problem) {
+            (void) snprintf(buffer, size, "bus '%s': %s", bus_name(core->buses.list[i]), problem);
+            return buffer;
+        }
+    }
+    return core->setup->config_problem;
+}
+
+/* "running", unless no meter answers, or some were not even asked. */
+static const char *find_state(unsigned live, unsigned new)
+{
+    return live > 0 ? "running" : new > 0 ? "starting" : "failed";
+}
+
+static void notify(struct core *core, unsigned live)
+{
+    char text[sizeof(core->notified)];
+
+    (void) snprintf(text, sizeof(text), "%u of %u meters answer", live, core->config->meter_count);
+    if (!text_equal(text, core->notified)) {
+        loop_notify_status(text);
+        (void) snprintf(core->notified, sizeof(core->notified), "%s", text);
+    }
+}
+
+/* state NULL: as the meters are. */
+static void write_status(struct core *core, const char *state)
+{
+    char error[WRITER_ERROR_SIZE + BUS_PROBLEM_SIZE];
+    struct writer_status writer;
+    unsigned live, new;
+    int r;
+
+    writer_get_status(core->writer, &writer);
+    writer_get_committed(core->writer, core->committed, core->config->meter_count);
+    buses_count(&core->buses, &live, &new);
+
+    status_begin(&core->status, PROGRAM, state ? state : find_state(live, new),
+                 find_error(core, &writer, error, sizeof(error)));
+    add_meters(core);
+    report_add_clock(&core->status, core->clock.epoch.source);
+    report_add_journal(&core->status, &writer);
+    json_add_key(&core->status, "inbox");
+    text_add(&core->status, "[]");
+
+    r = status_end_and_replace(&core->status, core->setup->run_dir, PROGRAM);
+    if (r < 0 && !core->status_failing) {
+        log_error("the status in %s cannot be written: %s; logging goes on, but the lights will not show it",
+                  core->setup->run_dir, strerror(-r));
+    }
+    core->status_failing = r < 0;
+    notify(core, live);
+}
+
+/* Only if every bus went round lately; else the service manager ends us and begins anew. */
+static void feed_watchdog(struct core *core)
+{
+    const char *stuck = buses_stuck(&core->buses, clock_monotonic_ms(), WATCHDOG_MS);
+
+    if (stuck && !core->stuck) {
+        log_error("bus '%s' has not gone on for %u s; the watchdog will start the program anew", stuck,
+                  (unsigned) (WATCHDOG_MS / 1000));
+    }
+    core->stuck = stuck;
+    if (!stuck) {
+        loop_feed_watchdog();
+    }
+}
+
+/* --- the clock --- */
+
+static void tell_clock(struct core *core, uint64_t boot_ms, bool was_begun, enum clock_quality before)
+{
+    enum clock_quality now = core->clock.epoch.source;
+    char time[CLOCK_TEXT_SIZE], text[QUEUE_TEXT_SIZE];
+
+    if (!was_begun || clock_quality_known(before) != clock_quality_known(now)) {
+        (void) snprintf(text, sizeof(text), "the time is %s (%c): %s",
+                        clock_quality_known(now) ? "known" : "not known", now, clock_utc(clock_wall_ms(), time));
+    } else if (before != now) {
+        (void) snprintf(text, sizeof(text), "the time was known by %c, now by %c: %s", before, now,
+                        clock_utc(clock_wall_ms(), time));
+    } else {
+        (void) snprintf(text, sizeof(text), "the clock was set (%c): %s", now, clock_utc(clock_wall_ms(), time));
+    }
+    log_info("%s", text);
+    queue_push_event(core->queue, boot_ms, "clock", text, false);
+}
+
+static void look_at_clock(struct core *core)
+{
+    enum clock_quality before = core->clock.epoch.source;
+    bool was_begun = core->clock.begun;
+    uint64_t boot_ms;
+    int64_t wall_ms;
+
+    clock_read_pair(&boot_ms, &wall_ms);
+    if (!clock_state_look(&core->clock, boot_ms, wall_ms, core->synchronised)) {
+        return;
+    }
+    queue_push_epoch(core->queue, boot_ms, &core->clock.epoch);
+    tell_clock(core, boot_ms, was_begun, before);
+    if (was_begun) {
+        loop_change(core->loop);
+    }
+}
+
+static void on_clock_set(void *data)
+{
+    look_at_clock(data);
+}
+
+static void on_synchronised(void *data, bool synchronised)
+{
+    struct core *core = data;
+
+    core->synchronised = synchronised;
+    look_at_clock(core);
+}
+
+static void on_tick(void *data)
+{
+    struct core *core = data;
+
+    look_at_clock(core);
+    feed_watchdog(core);
+    write_status(core, NULL);
+}
+
+/* --- making and ending --- */
+
+static int core_make(struct core *core)
+{
+    static const struct loop_handlers handlers = { on_tick, on_clock_set, on_synchronised };
+    const struct config *config = core->config;
+    int r;
+
+    core->start_us = clock_monotonic_us();
+    core->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    core->committed = calloc(config->meter_count, sizeof(core->committed[0]));
+    if (core->stop_fd < 0 || !core->committed) {
+        return core->stop_fd < 0 ? -errno : -ENOMEM;
+    }
+
+    // First, so that the signals are blocked in every thread.
+    r = loop_new(&handlers, core, !config->appliance.clock_trusted, &core->loop);
+    if (r < 0) {
+        return r;
+    }
+    r = queue_new(buses_queue_capacity(config), &core->queue);
+    if (r < 0) {
+        return r;
+    }
+    return buses_init(&core->buses, &(struct bus_setup){ .config = config,
+                                                         .queue = core->queue,
+                                                         .start_us = core->start_us,
+                                                         .stop_fd = core->stop_fd,
+                                                         .busy_buses = &core->busy_buses,
+                                                         .commit_wanted = &core->commit_wanted,
+                                                         .changed = on_change,
+                                                         .data = core });
+}
+
+static void core_clear(struct core *core)
+{
+    buses_clear(&core->buses);
+    writer_free(core->writer);
+    queue_free(core->queue);
+    loop_free(core->loop);
+    text_clear(&core->status);
+    free(core->committed);
+    macros_close(&core->stop_fd);
+}
+
+static int start_writer(struct core *core)
+{
+    int r;
+
+    r = file_path(core->directory, sizeof(core->directory), core->setup->state_dir, "journal");
+    if (r < 0) {
+        return r;
+    }
+    return writer_start(&(struct writer_setup){ .config = core->config,
+                                                .layouts = core->buses.layouts,
+                                                .queue = core->queue,
+                                                .directory = core->directory,
+                                                .start_us = core->start_us,
+                                                .busy_buses = &core->busy_buses,
+                                                .commit_wanted = &core->commit_wanted,
+                                                .changed = on_change,
+                                                .data = core },
+                        &core->writer);
+}
+
+static void explain_writer(const struct core *core, int r)
+{
+    const char *state_dir = core->setup->state_dir;
+
+    if (r == -EBUSY) {
+        log_error("another acquire has the journal in %s: two would mix their rows; stop it, or give this one a "
+                  "--state-dir of its own", state_dir);
+    } else if (r == -ENOTDIR) {
+        log_error("%s/journal cannot be a directory: a part of the path is a file; remove it, or choose another "
+                  "--state-dir", state_dir);
+    } else {
+        log_error("the journal in %s cannot be opened: %s; --state-dir chooses another place", state_dir,
+                  strerror(-r));
+    }
+}
+
+static void begin_clock(struct core *core)
+{
+    struct writer_status status;
+    char text[QUEUE_TEXT_SIZE];
+
+    writer_get_status(core->writer, &status);
+    clock_state_init(&core->clock, core->config->appliance.clock_trusted, clock_rtc_set_it(""), status.last_known_ms,
+                     status.known_earlier ? status.known_earlier : CLOCK_UNKNOWN, clock_build_ms());
+    look_at_clock(core);
+    (void) snprintf(text, sizeof(text), "meterstick acquire %s begins, %u meters", METERSTICK_VERSION,
+                    core->config->meter_count);
+    queue_push_event(core->queue, clock_boot_ms(), "start", text, false);
+}
+
+/* End buses, then the writer. Returns false if one of them hangs: then nothing may be freed. */
+static bool stop_all(struct core *core, enum exit_code *ret)
+{
+    uint64_t now_us = clock_monotonic_us(), one = 1;
+    bool joined;
+    int r;
+
+    (void) !write(core->stop_fd, &one, sizeof(one));
+    joined = buses_join(&core->buses, now_us + STOP_BUSES_US);
+    if (!joined) {
+        children_end();  // a program that is a meter has not ended yet
+        joined = buses_join(&core->buses, now_us + 2 * STOP_BUSES_US);
+    }
+    r = writer_stop(core->writer, now_us + STOP_ALL_US);
+    if (r == 0) {
+        *ret = EXIT_OK;
+        log_info("stopped; everything is committed");
+    } else {
+        *ret = EXIT_IO;
+        log_error("stopped; the last rows are not committed: %s", r == -ETIMEDOUT ? "the card hangs" : strerror(-r));
+    }
+    return joined && r != -ETIMEDOUT;
+}
+
+static enum exit_code run(struct core *core)
+{
+    enum exit_code code = EXIT_IO;
+    bool all_ended;
+    int r;
+
+    r = start_writer(core);
+    if (r < 0) {
+        explain_writer(core, r);
+        return EXIT_IO;
+    }
+    if (core->setup->keep_good) {
+        configuration_keep(core->config, core->setup->state_dir);
+    }
+    begin_clock(core);
+    r = buses_start(&core->buses);
+    if (r == 0) {
+        write_status(core, NULL);
+        loop_notify_ready();
+        r = loop_run(core->loop);
+    }
+    if (r < 0) {
+        log_error("acquire cannot go on: %s", strerror(-r));
+    } else {
+        log_info("%s: ending", strsignal(r));
+    }
+
+    loop_notify_stopping();
+    all_ended = stop_all(core, &code);
+    write_status(core, "stopped");
+    if (!all_ended) {
+        _exit(code);  // a thread still waits for a meter or a card: it ends with the process
+    }
+    return r < 0 ? EXIT_IO : code;
+}
+
+enum exit_code core_run(const struct core_setup *setup)
+{
+    struct core core = { .setup = setup, .config = setup->config, .stop_fd = -1 };
+    enum exit_code code = EXIT_IO;
+    int r;
+
+    r = core_make(&core);
+    if (r == 0) {
+        code = run(&core);
+    } else {
+        log_error("acquire cannot start: %s", strerror(-r));
+    }
+    core_clear(&core);
+    return code;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/acquire/loop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#define TICK_US          UINT64_C(2000000)
+#define TICK_ACCURACY_US UINT64_C(100000)
+#define CHANGE_US        UINT64_C(100000)    // several changes at once make one tick
+#define ASK_US           UINT64_C(10000000)  // until the clock is synchronised,
+#define ASK_SELDOM_US    UINT64_C(60000000)  // and then: timedated ends by itself when nobody asks for 30 s
+#define NEVER_S          INT64_C(0x7FFFFFFF) // a wall time that will not come
+
+struct loop {
+    struct loop_handlers handlers;
+    void *data;
+    sd_event *event;
+    sd_event_source *tick, *change, *clock, *ask, *signals[3];
+    int change_fd, clock_fd;
+    sd_bus *bus;
+    sd_bus_slot *question;
+};
+
+static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+/* --- ticks and changes --- */
+
+static int tick_in(struct loop *loop, uint64_t us)
+{
+    int r;
+
+    r = sd_event_source_set_time_relative(loop->tick, us);
+    return r < 0 ? r : sd_event_source_set_enabled(loop->tick, SD_EVENT_ONESHOT);
+}
+
+static int on_tick(sd_event_source *source, uint64_t us, void *data)
+{
+    struct loop *loop = data;
+
+    (void) source;
+    (void) us;
+    loop->handlers.tick(loop->data);
+    return tick_in(loop, TICK_US);
+}
+
+static int on_change(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+    struct loop *loop = data;
+    uint64_t count;
+
+    (void) source;
+    (void) events;
+    (void) !read(fd, &count, sizeof(count));  // only to make it quiet
+    return tick_in(loop, CHANGE_US);
+}
+
+void loop_change(struct loop *loop)
+{
+    uint64_t one = 1;
+
+    (void) !write(loop->change_fd, &one, sizeof(one));  // EAGAIN: it knows already
+}
+
+/* --- the clock --- */
+
+/* Readable, with ECANCELED, when the wall clock was set discontinuously (timerfd_create(2)). */
+static int watch_clock(struct loop *loop)
+{
+    const struct itimerspec never = { .it_value.tv_sec = (time_t) NEVER_S };
+
+    if (timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0) {
+        return -errno;
+    }
+    return 0;
+}
+
+static int on_clock(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+    struct loop *loop = data;
+    uint64_t count;
+
+    (void) source;
+    (void) events;
+    (void) !read(fd, &count, sizeof(count));
+    loop->handlers.clock_set(loop->data);
+    if (loop->ask) {
+        (void) sd_event_source_set_time_relative(loop->ask, 0);  // most often NTP did it
+        (void) sd_event_source_set_enabled(loop->ask, SD_EVENT_ONESHOT);
+    }
+    return watch_clock(loop);
+}
+
+static int on_answer(sd_bus_message *message, void *data, sd_bus_error *error)
+{
+    struct loop *loop = data;
+    int synchronised = 0;
+
+    (void) error;
+    if (sd_bus_message_is_method_error(message, NULL) > 0
+        || sd_bus_message_read(message, "v", "b", &synchronised) < 0) {
+        synchronised = 0;
+    }
+    loop->handlers.synchronised(loop->data, synchronised);
+    (void) sd_event_source_set_time_relative(loop->ask, synchronised ? ASK_SELDOM_US : ASK_US);
+    return 0;
+}
+
+static int ask_timedate(struct loop *loop)
+{
+    int r;
+
+    loop->question = sd_bus_slot_unref(loop->question);
+    if (loop->bus && sd_bus_is_open(loop->bus) <= 0) {
+        loop->bus = sd_bus_close_unref(loop->bus);
+    }
+    if (!loop->bus) {
+        r = sd_bus_open_system(&loop->bus);
+        if (r < 0) {
+            return r;
+        }
+        r = sd_bus_attach_event(loop->bus, loop->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return sd_bus_call_method_async(loop->bus, &loop->question, "org.freedesktop.timedate1",
+                                    "/org/freedesktop/timedate1", "org.freedesktop.DBus.Properties", "Get", on_answer,
+                                    loop, "ss", "org.freedesktop.timedate1", "NTPSynchronized");
+}
+
+static int on_ask(sd_event_source *source, uint64_t us, void *data)
+{
+    struct loop *loop = data;
+
+    (void) us;
+    if (ask_timedate(loop) < 0) {
+        loop->bus = sd_bus_close_unref(loop->bus);
+        loop->handlers.synchronised(loop->data, false);
+    }
+    (void) sd_event_source_set_time_relative(source, ASK_US);  // also if the answer never comes
+    return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* --- the loop --- */
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
+{
+    struct loop *loop = data;
+
+    (void) source;
+    return sd_event_exit(loop->event, (int) info->ssi_signo);
+}
+
+static int add_sources(struct loop *loop, bool wants_timedate)
+{
+    int r;
+
+    r = sd_event_add_time_relative(loop->event, &loop->tick, CLOCK_MONOTONIC, TICK_US, TICK_ACCURACY_US, on_tick, loop);
+    if (r < 0) {
+        return r;
+    }
+    r = sd_event_add_io(loop->event, &loop->change, loop->change_fd, EPOLLIN, on_change, loop);
+    if (r < 0) {
+        return r;
+    }
+    r = sd_event_add_io(loop->event, &loop->clock, loop->clock_fd, EPOLLIN, on_clock, loop);
+    if (r < 0) {
+        return r;
+    }
+    if (wants_timedate) {
+        r = sd_event_add_time_relative(loop->event, &loop->ask, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_ask, loop);
+        if (r < 0) {
+            return r;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(ending_signals); i++) {
+        r = sd_event_add_signal(loop->event, &loop->signals[i], ending_signals[i], on_signal, loop);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return watch_clock(loop);
+}
+
+static void block_signals(void)
+{
+    sigset_t signals;
+
+    (void) sigemptyset(&signals);
+    for (size_t i = 0; i < ARRAY_SIZE(ending_signals); i++) {
+        (void) sigaddset(&signals, ending_signals[i]);
+    }
+    (void) pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    (void) signal(SIGPIPE, SIG_IGN);  // a connection that ends is an error of its write,
+    (void) signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow
+}
+
+int loop_new(const struct loop_handlers *handlers, void *data, bool wants_timedate, struct loop **ret)
+{
+    struct loop *loop;
+    int r;
+
+    loop = calloc(1, sizeof(*loop));
+    if (!loop) {
+        return -ENOMEM;
+    }
+    loop->handlers = *handlers;
+    loop->data = data;
+    loop->change_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    loop->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    block_signals();
+
+    r = loop->change_fd < 0 || loop->clock_fd < 0 ? -EMFILE : sd_event_new(&loop->event);
+    if (r >= 0) {
+        r = add_sources(loop, wants_timedate);
+    }
+    if (r < 0) {
+        loop_free(loop);
+        return r;
+    }
+
+    *ret = loop;
+    return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop) {
+        return;
+    }
+    sd_bus_slot_unref(loop->question);
+    sd_bus_close_unref(loop->bus);
+    sd_event_source_unref(loop->tick);
+    sd_event_source_unref(loop->change);
+    sd_event_source_unref(loop->clock);
+    sd_event_source_unref(loop->ask);
+    for (size_t i = 0; i < ARRAY_SIZE(ending_signals); i++) {
+        sd_event_source_unref(loop->signals[i]);
+    }
+    sd_event_unref(loop->event);
+    macros_close(&loop->change_fd);
+    macros_close(&loop->clock_fd);
+    free(loop);
+}
+
+int loop_run(struct loop *loop)
+{
+    return sd_event_loop(loop->event);
+}
+
+void loop_notify_ready(void)
+{
+    (void) sd_notify(0, "READY=1");
+}
+
+void loop_notify_status(const char *status)
+{
+    (void) sd_notifyf(0, "STATUS=%s", status);
+}
+
+void loop_notify_stopping(void)
+{
+    (void) sd_notify(0, "STOPPING=1");
+}
+
+void loop_feed_watchdog(void)
+{
+    (void) sd_notify(0, "WATCHDOG=1");
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The core's event loop, and all that it needs of systemd: timers, signals, the watchdog, and timedate1's word on the
+ * clock over D-Bus. Without systemd or D-Bus it runs all the same. One thread, except for loop_change().
+ */
+
+#include "app/base/macros.h"
+
+#include <stdbool.h>
+
+struct loop;
+
+/* Called from loop_run(). */
+struct loop_handlers {
+    void (*tick)(void *data);                            // each 2 s, and soon after loop_change()
+    void (*clock_set)(void *data);                       // somebody set the wall clock
+    void (*synchronised)(void *data, bool synchronised); // timedate1 was asked whether NTP keeps it; false: no answer
+};
+
+/*
+ * Block the signals that end the program, for all threads that start later, and prepare.
+ * ask_timedate: whether timedate1 is asked. Errors: -ENOMEM, -EMFILE
+ */
+int loop_new(const struct loop_handlers *handlers, void *data, bool ask_timedate, struct loop **ret) MUST_CHECK;
+void loop_free(struct loop *loop);
+
+/* Run until SIGTERM, SIGINT or SIGHUP comes. Returns the signal's number, or -Exxx. */
+int loop_run(struct loop *loop) MUST_CHECK;
+
+/* From any thread: something has changed that the next tick should tell. */
+void loop_change(struct loop *loop);
+
+/* Words for the service manager; nothing happens without one. */
+void loop_notify_ready(void);
+void loop_notify_status(const char *status);
+void loop_notify_stopping(void);
+void loop_feed_watchdog(void);

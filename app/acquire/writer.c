@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/acquire/writer.h"
+
+#include "app/acquire/thread.h"
+#include "app/base/clock.h"
+#include "app/base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define OPEN_WAIT_US    UINT64_C(10000000)  // then the buses start without it
+#define RETRY_US        UINT64_C(5000000)
+#define COMMIT_AFTER_US 100000              // the buses have begun their slice by then
+#define GRACE_US        UINT64_C(2000000)   // longest that a commit waits for the end of a slice
+#define PRUNE_EACH_US   UINT64_C(3600000000)
+
+struct writer {
+    struct writer_setup setup;
+    struct thread thread;
+    atomic_bool stop;
+
+    pthread_mutex_t mutex;       // of what others look at:
+    pthread_cond_t opened;
+    bool is_opened;
+    int open_result;
+    struct writer_status status;
+    uint64_t *committed;         // [meter_count]
+
+    /* The thread's own. */
+    struct journal *journal;     // NULL: to be opened
+    struct record record;
+    struct journal_row row;
+    struct epoch epoch;          // of the rows to come
+    struct epoch stored_epoch;   // of the rows that are committed
+    bool epoch_added;            // to this journal, since it was opened
+    bool meters_added;
+    int64_t *ids;                // [meter_count]
+    uint64_t *pending;           // [meter_count] newest row of the open transaction; 0: none
+    uint64_t lost_told;
+    uint64_t failing_since_us;   // 0: all is well
+    uint64_t next_commit_us;
+    uint64_t next_prune_us;
+    int result;
+};
+
+enum writer_state writer_state_of(int error)
+{
+    switch (-error) {
+    case ENOSPC:
+    case EDQUOT:
+        return WRITER_FULL;
+    case EROFS:
+        return WRITER_READONLY;
+    default:
+        return WRITER_FAILED;
+    }
+}
+
+const char *writer_state_text(enum writer_state state)
+{
+    switch (state) {
+    case WRITER_OPENING:
+    case WRITER_OK:
+        return "ok";
+    case WRITER_FULL:
+        return "full";
+    case WRITER_READONLY:
+        return "readonly";
+    case WRITER_FAILED:
+        return "failed";
+    }
+    return "failed";
+}
+
+static const char *error_text(int error)
+{
+    return error == -EBADMSG ? "it is damaged" : error == -EBUSY ? "another acquire has it" : strerror(-error);
+}
+
+/* --- what others look at --- */
+
+static void tell(struct writer *writer)
+{
+    writer->setup.changed(writer->setup.data);
+}
+
+void writer_get_status(struct writer *writer, struct writer_status *ret)
+{
+    uint64_t lost = queue_lost(writer->setup.queue);
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    *ret = writer->status;
+    (void) pthread_mutex_unlock(&writer->mutex);
+    ret->lost = lost;
+}
+
+void writer_get_committed(struct writer *writer, uint64_t *ret, unsigned count)
+{
+    (void) pthread_mutex_lock(&writer->mutex);
+    memcpy(ret, writer->committed, MIN(count, writer->setup.config->meter_count) * sizeof(*ret));
+    (void) pthread_mutex_unlock(&writer->mutex);
+}
+
+/* --- opening --- */
+
+/* What the journal already knows of this boot's clock, and of time at all. Nothing, where it cannot be read now. */
+static void learn(struct writer *writer, struct writer_status *status)
+{
+    auto_journal struct journal *journal = NULL;
+    char boot_id[CLOCK_BOOT_ID_SIZE], quality[4];
+    struct epoch epoch;
+    int64_t wall_ms;
+    uint64_t seq;
+
+    if (journal_open_read(writer->setup.directory, &journal) < 0) {
+        return;
+    }
+
+    clock_boot_id(boot_id);
+    if (journal_known_epoch(journal, boot_id, &epoch) == 0) {
+        status->known_earlier = epoch.source;
+    }
+    if (journal_head_seq(journal, &seq) == 0 && seq > 0
+        && journal_read(journal, seq - 1, NULL, &writer->row, 1) == 1
+        && journal_row_time(journal, &writer->row, &wall_ms, quality) == 0 && quality[0] != CLOCK_ESTIMATED
+        && quality[0] != CLOCK_UNKNOWN) {
+        status->last_known_ms = wall_ms;
+    }
+}
+
+static int open_journal(struct writer *writer)
+{
+    int r;
+
+    r = journal_open(writer->setup.directory, writer->setup.config->journal.keep_words, &writer->journal);
+    if (r < 0) {
+        return r;
+    }
+    writer->epoch_added = false;
+    writer->meters_added = false;
+    return 0;
+}
+
+/* These will not pass by waiting: another program, or a wrong path. */
+static bool is_final(int error)
+{
+    return error == -EBUSY || error == -ENOTDIR || error == -EACCES || error == -EPERM || error == -ENAMETOOLONG;
+}
+
+static void fail(struct writer *writer, int error);
+
+static int open_first(struct writer *writer)
+{
+    struct writer_status status = { .state = WRITER_OK, .known_earlier = CLOCK_UNKNOWN };
+    int r;
+
+    r = open_journal(writer);
+    if (r == 0) {
+        (void) snprintf(status.journal_id, sizeof(status.journal_id), "%s", journal_id(writer->journal));
+        status.last_seq = journal_last_seq(writer->journal);
+        learn(writer, &status);
+        (void) pthread_mutex_lock(&writer->mutex);
+        writer->status = status;
+        (void) pthread_mutex_unlock(&writer->mutex);
+    } else if (!is_final(r)) {
+        fail(writer, r);
+    }
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    writer->is_opened = true;
+    writer->open_result = is_final(r) ? r : 0;
+    (void) pthread_cond_signal(&writer->opened);
+    (void) pthread_mutex_unlock(&writer->mutex);
+    return is_final(r) ? r : 0;
+}
+
+/* --- storing --- */
+
+/* A journal that was just opened knows neither the epoch nor the meters. */
+static int prepare(struct writer *writer)
+{
+    const struct config *config = writer->setup.config;
+    int r;
+
+    assert(writer->epoch.boot_id[0] || writer->epoch.wall_ms);  // the core pushes an epoch before anything else
+    if (!writer->epoch_added) {
+        r = journal_add_epoch(writer->journal, &writer->epoch);
+        if (r < 0) {
+            return r;
+        }
+        writer->epoch_added = true;
+    }
+    for (unsigned i = 0; i < config->meter_count && !writer->meters_added; i++) {
+        const struct meter_config *meter = &config->meters[i];
+
+        r = journal_add_meter(writer->journal, meter->name, meter->model ? meter->model->id : "exec",
+                              writer->setup.layouts[i], &writer->ids[i]);
+        if (r < 0) {
+            return r;
+        }
+    }
+    writer->meters_added = true;
+    return 0;
+}
+
+static int store_sample(struct writer *writer, const struct record *record)
+{
+    struct journal_row *row = &writer->row;
+    unsigned at = 0;
+    uint64_t seq;
+    int r;
+
+    row->epoch = writer->epoch.number;
+    row->boot_ms = record->boot_ms;
+    row->meter = writer->ids[record->meter];
+    row->quality[at++] = (char) writer->epoch.source;
+    if (record->missing) {
+        row->quality[at++] = 'm';
+    }
+    if (record->held) {
+        row->quality[at++] = 'g';
+    }
+    row->quality[at] = '\0';
+    row->value_count = record->value_count;
+    memcpy(row->values, record->values, record->value_count * sizeof(row->values[0]));
+
+    r = journal_add_sample(writer->journal, row, record->word_count > 0 ? record->words : NULL, record->word_count,
+                           &seq);
+    if (r == 0) {
+        writer->pending[record->meter] = record->boot_ms;
+    }
+    return r;
+}
+
+static int store_record(struct writer *writer, const struct record *record)
+{
+    int r;
+
+    if (record->kind == RECORD_EPOCH) {
+        writer->epoch = record->epoch;
+        writer->epoch_added = false;
+    }
+    r = prepare(writer);
+    if (r < 0) {
+        return r;
+    }
+
+    switch (record->kind) {
+    case RECORD_SAMPLE:
+        return store_sample(writer, record);
+    case RECORD_EVENT:
+        return journal_add_event(writer->journal, writer->epoch.number, record->boot_ms, record->code, record->text);
+    case RECORD_EPOCH:
+        break;
+    }
+    return 0;
+}
+
+/* One event for all that the queue could not keep. */
+static int store_gap(struct writer *writer, uint64_t lost)
+{
+    char text[QUEUE_TEXT_SIZE];
+
+    if (lost == writer->lost_told) {
+        return 0;
+    }
+    (void) snprintf(text, sizeof(text), "%" PRIu64 " rows and events are lost: the journal could not be written",
+                    lost - writer->lost_told);
+    return journal_add_event(writer->journal, writer->epoch.number, clock_boot_ms(), "gap", text);
+}
+
+/* Take all that is in the queue and commit it. Returns how many records that were. */
+static int store_all(struct writer *writer, uint64_t *ret_lost)
+{
+    int r, count = 0;
+
+    while (queue_read(writer->setup.queue, &writer->record) == 1) {
+        r = store_record(writer, &writer->record);
+        if (r < 0) {
+            return r;
+        }
+        count++;
+    }
+    if (count == 0) {
+        return 0;
+    }
+
+    *ret_lost = queue_lost(writer->setup.queue);
+    r = store_gap(writer, *ret_lost);
+    if (r < 0) {
+        return r;
+    }
+    r = journal_commit(writer->journal, clock_boot_ms());
+    return r < 0 ? r : count;
+}
+
+/* --- after it --- */
+
+static void fail(struct writer *writer, int error)
+{
+    enum writer_state state = writer_state_of(error);
+    bool is_news;
+
+    if (writer->journal) {
+        journal_rollback(writer->journal);
+        journal_close(TAKE(writer->journal));  // a card that was pulled out and put back needs new descriptors
+    }
+    queue_rewind(writer->setup.queue);
+    writer->epoch = writer->stored_epoch;
+    memset(writer->pending, 0, writer->setup.config->meter_count * sizeof(writer->pending[0]));
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    is_news = writer->status.state != state;
+    writer->status.state = state;
+    (void) snprintf(writer->status.error, sizeof(writer->status.error), "journal: %s", error_text(error));
+    (void) pthread_mutex_unlock(&writer->mutex);
+
+    if (is_news) {
+        log_error("the journal in %s cannot be written: %s; rows wait in memory, trying again every 5 s",
+                  writer->setup.directory, error_text(error));
+    }
+    if (writer->failing_since_us == 0) {
+        writer->failing_since_us = clock_monotonic_us();
+    }
+    tell(writer);
+}
+
+static void succeed(struct writer *writer, uint64_t lost)
+{
+    const unsigned meter_count = writer->setup.config->meter_count;
+
+    queue_release(writer->setup.queue);
+    writer->stored_epoch = writer->epoch;
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    for (unsigned i = 0; i < meter_count; i++) {
+        writer->committed[i] = writer->pending[i] ? writer->pending[i] : writer->committed[i];
+    }
+    writer->status.state = WRITER_OK;
+    writer->status.error[0] = '\0';
+    writer->status.last_seq = journal_last_seq(writer->journal);
+    (void) snprintf(writer->status.journal_id, sizeof(writer->status.journal_id), "%s", journal_id(writer->journal));
+    (void) pthread_mutex_unlock(&writer->mutex);
+    memset(writer->pending, 0, meter_count * sizeof(writer->pending[0]));
+
+    if (writer->failing_since_us != 0 || lost > writer->lost_told) {
+        char text[TEXT_DURATION_SIZE];
+        uint64_t since_us = writer->failing_since_us ? writer->failing_since_us : clock_monotonic_us();
+
+        log_info("the journal is written again after %s; %" PRIu64 " rows and events were lost",
+                 text_duration((clock_monotonic_us() - since_us) / 1000, text), lost - writer->lost_told);
+    }
+    writer->failing_since_us = 0;
+    writer->lost_told = lost;
+    tell(writer);
+}
+
+static void prune(struct writer *writer)
+{
+    const struct config *config = writer->setup.config;
+    int r;
+
+    if (clock_monotonic_us() < writer->next_prune_us) {
+        return;
+    }
+    writer->next_prune_us = clock_monotonic_us() + PRUNE_EACH_US;
+    r = journal_prune(writer->journal, config->journal.keep_days, config->journal.budget_bytes);
+    if (r > 0) {
+        log_info("the oldest %d journal segments were removed (keep = %u days)", r, config->journal.keep_days);
+    } else if (r < 0) {
+        log_warning("old journal segments cannot be removed: %s; trying again in an hour", strerror(-r));
+    }
+}
+
+static int store(struct writer *writer)
+{
+    uint64_t lost = writer->lost_told;
+    int r = 0;
+
+    if (!writer->journal) {
+        r = open_journal(writer);
+    }
+    if (r == 0) {
+        r = store_all(writer, &lost);
+    }
+    if (r < 0) {
+        fail(writer, r);
+        return r;
+    }
+    if (r > 0 || writer->failing_since_us != 0) {
+        succeed(writer, lost);
+    }
+    prune(writer);
+    return 0;
+}
+
+/* --- the thread --- */
+
+/* Returns true if somebody called, false at the time. */
+static bool wait_until(struct writer *writer, uint64_t until_us)
+{
+    struct pollfd fd = { .fd = queue_fd(writer->setup.queue), .events = POLLIN };
+    uint64_t now_us = clock_monotonic_us();
+    const uint64_t left_us = until_us > now_us ? until_us - now_us : 0;
+    const struct timespec timeout = { .tv_sec = (time_t) (left_us / 1000000),
+                                      .tv_nsec = (long) (left_us % 1000000) * 1000 };
+
+    if (ppoll(&fd, 1, &timeout, NULL) <= 0) {
+        return false;
+    }
+    queue_drain_wakes(writer->setup.queue);
+    return true;
+}
+
+/* Commits are at multiples of `commit` since the start, just behind the slices that begin there. */
+static uint64_t next_commit_us(const struct writer *writer)
+{
+    uint64_t commit_us = MAX(writer->setup.config->journal.commit_ms, 1u) * UINT64_C(1000);
+    uint64_t origin_us = writer->setup.start_us + COMMIT_AFTER_US;
+    uint64_t now_us = clock_monotonic_us();
+
+    return now_us < origin_us ? origin_us : origin_us + ((now_us - origin_us) / commit_us + 1) * commit_us;
+}
+
+static void wait_for_work(struct writer *writer)
+{
+    const uint64_t commit_us = writer->setup.config->journal.commit_ms * UINT64_C(1000);
+    uint64_t until_us;
+    bool called;
+
+    if (writer->failing_since_us != 0) {
+        until_us = clock_monotonic_us() + RETRY_US;
+        while (!atomic_load(&writer->stop) && clock_monotonic_us() < until_us) {
+            (void) wait_until(writer, until_us);
+        }
+        return;
+    }
+
+    until_us = next_commit_us(writer);
+    called = wait_until(writer, until_us);
+    if (!called && atomic_load(writer->setup.busy_buses) > 0) {
+        // In the middle of a slice: a row of it should not wait for the next commit.
+        atomic_store(writer->setup.commit_wanted, true);
+        if (atomic_load(writer->setup.busy_buses) > 0) {
+            (void) wait_until(writer, until_us + MIN(GRACE_US, commit_us / 2));
+        }
+        atomic_store(writer->setup.commit_wanted, false);
+    }
+}
+
+static void run(void *data)
+{
+    struct writer *writer = data;
+    bool stop = false;
+
+    writer->result = open_first(writer);
+    if (writer->result < 0) {
+        return;
+    }
+
+    while (!stop) {
+        wait_for_work(writer);
+        stop = atomic_load(&writer->stop);  // before the queue is emptied: what comes later is not ours
+        writer->result = store(writer);
+    }
+    journal_close(TAKE(writer->journal));
+}
+
+static int writer_new(const struct writer_setup *setup, struct writer **ret)
+{
+    struct writer *writer = calloc(1, sizeof(*writer));
+
+    if (!writer) {
+        return -ENOMEM;
+    }
+    writer->setup = *setup;
+    writer->committed = calloc(setup->config->meter_count, sizeof(uint64_t));
+    writer->pending = calloc(setup->config->meter_count, sizeof(uint64_t));
+    writer->ids = calloc(setup->config->meter_count, sizeof(int64_t));
+    (void) pthread_mutex_init(&writer->mutex, NULL);
+    thread_condition_init(&writer->opened);
+    if (!writer->committed || !writer->pending || !writer->ids) {
+        writer_free(writer);
+        return -ENOMEM;
+    }
+
+    *ret = writer;
+    return 0;
+}
+
+/* How the first opening went; 0 if it takes too long to wait for. */
+static int wait_for_opening(struct writer *writer)
+{
+    uint64_t until_us = clock_monotonic_us() + OPEN_WAIT_US;
+    bool in_time = true;
+    int r;
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    while (!writer->is_opened && in_time) {
+        in_time = thread_wait(&writer->opened, &writer->mutex, until_us);
+    }
+    r = writer->is_opened ? writer->open_result : 0;
+    (void) pthread_mutex_unlock(&writer->mutex);
+    return r;
+}
+
+int writer_start(const struct writer_setup *setup, struct writer **ret)
+{
+    struct writer *writer;
+    int r;
+
+    r = writer_new(setup, &writer);
+    if (r < 0) {
+        return r;
+    }
+    r = thread_start(&writer->thread, "journal", run, writer);
+    if (r < 0) {
+        writer_free(writer);
+        return r;
+    }
+    r = wait_for_opening(writer);
+    if (r < 0) {
+        (void) pthread_join(writer->thread.id, NULL);  // it is about to return
+        writer_free(writer);
+        return r;
+    }
+
+    *ret = writer;
+    return 0;
+}
+
+int writer_stop(struct writer *writer, uint64_t deadline_us)
+{
+    int r;
+
+    atomic_store(&writer->stop, true);
+    queue_wake(writer->setup.queue);
+    r = thread_join(&writer->thread, deadline_us);
+    return r < 0 ? r : writer->result;
+}
+
+void writer_free(struct writer *writer)
+{
+    if (!writer) {
+        return;
+    }
+    free(writer->committed);
+    free(writer->pending);
+    free(writer->ids);
+    (void) pthread_cond_destroy(&writer->opened);
+    (void) pthread_mutex_destroy(&writer->mutex);
+    free(writer);
+}

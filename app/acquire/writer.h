@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The journal writer: a thread of its own, since a card may take seconds for a commit, and the only caller of the
+ * journal in this program. It takes what is in the queue and commits: each `commit`, at a slice's end, and at once
+ * what is urgent. What a failed commit did not store stays in the queue and is tried again; the queue's own limit
+ * decides what is lost then, and an event says so.
+ */
+
+#include "app/acquire/queue.h"
+#include "app/config/config.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WRITER_ERROR_SIZE 128
+
+enum writer_state {
+    WRITER_OPENING,
+    WRITER_OK,
+    WRITER_FULL,
+    WRITER_READONLY,
+    WRITER_FAILED,
+};
+
+/* What the core may know of it: a copy of one moment. */
+struct writer_status {
+    enum writer_state state;
+    char journal_id[JOURNAL_ID_SIZE];
+    uint64_t last_seq;
+    uint64_t lost;                     // rows and events that the queue could not keep
+    char error[WRITER_ERROR_SIZE];     // "" while all is well
+
+    /* Of the journal as it was opened first. */
+    int64_t last_known_ms;             // wall time of the last row whose time is known; 0: none
+    enum clock_quality known_earlier;  // best letter of an epoch of this boot; CLOCK_UNKNOWN: none
+};
+
+struct writer_setup {
+    const struct config *config;
+    const struct layout *const *layouts;  // of each meter, in the configuration's order
+    struct queue *queue;
+    const char *directory;
+    uint64_t start_us;                 // when slices begin to count
+    atomic_uint *busy_buses;           // how many are in the middle of a slice
+    atomic_bool *commit_wanted;        // set while a commit waits for them; then the last calls queue_wake()
+    void (*changed)(void *data);       // called from the writer's thread after each commit and change
+    void *data;
+};
+
+struct writer;
+
+/*
+ * Open the journal and start. All that the setup points to outlives the writer.
+ *
+ * Errors: -EBUSY another writer holds the journal   -ENOTDIR, -EACCES, -EPERM the directory will not do
+ *         -ENOMEM, -EAGAIN no thread. A card that is full, read-only or damaged is no error: it is tried again
+ *         every 5 s, and the status says so.
+ */
+int writer_start(const struct writer_setup *setup, struct writer **ret) MUST_CHECK;
+
+/*
+ * Store what is in the queue and end. Returns 0 if all of it is committed.
+ * Errors: -ETIMEDOUT the card does not answer; the thread still hangs in it and nothing may be freed
+ *         what the last commit gave
+ */
+int writer_stop(struct writer *writer, uint64_t deadline_us) MUST_CHECK;
+void writer_free(struct writer *writer);
+
+void writer_get_status(struct writer *writer, struct writer_status *ret);
+
+/* Boot clock of each meter's last committed row, 0 = none yet, into ret[count]. */
+void writer_get_committed(struct writer *writer, uint64_t *ret, unsigned count);
+
+/* Whether the error means "full", "readonly" or just "failed". Pure. */
+enum writer_state writer_state_of(int error);
+const char *writer_state_text(enum writer_state state);
