@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * What the lights have to tell, taken from the status files of the other programs. Pure: the caller reads the files
+ * and passes NULL for one that is missing, damaged or stale, which always counts as failed and never as "nothing to
+ * tell".
+ */
+
+#include "app/base/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum power_fact { POWER_UNTOLD, POWER_GOOD, POWER_LOW };
+enum outlets_fact { OUTLETS_NONE, OUTLETS_DELIVERED, OUTLETS_BEHIND, OUTLETS_FAILING };
+enum alarm_fact { ALARM_NONE, ALARM_WAS, ALARM_NOW };
+
+struct facts {
+    bool acquire_alive;
+    unsigned meter_count;
+    unsigned meter_good_count;   // live, and their last committed row is young enough
+    bool acquisition_failed;     // it says so itself
+    bool journal_ok;
+    bool clock_known;
+    bool stick_alive;
+    unsigned stick_count;
+    bool stick_writing;          // any: not safe to pull
+    bool stick_failed;           // any full, read-only, slow or failed
+    bool stick_refused;          // any
+    bool stick_behind;           // any with rows still to come
+    enum outlets_fact outlets;
+    enum alarm_fact alarm;
+    enum power_fact power;
+};
+
+/*
+ * acquire, stick  status documents to be believed, or NULL
+ * commit_ms       the journal's commit interval: a meter is good while its last committed row is younger than
+ *                 3 x slice_ms + commit_ms
+ */
+void facts_gather(const struct json *acquire, const struct json *stick, uint64_t now_boot_ms, uint64_t commit_ms,
+                  struct facts *ret);
