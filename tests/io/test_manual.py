@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The manual against the programs: every option of --help has its place, every light its line, groff has no complaint."""
+
+import re
+import subprocess
+import sys
+import unittest
+
+from harness import BIN, SOURCE
+
+MAN = SOURCE / "docs" / "man"
+PAGES = {"acquire": "meterstick-acquire.8", "stick": "meterstick-stick.8", "leds": "meterstick-leds.8"}
+
+
+def page(name):
+    """A page as plain text, without its markup."""
+    text = (MAN / name).read_text(encoding="utf-8")
+    return re.sub(r"\\f[A-Z]|\\\(dq", "", text).replace("\\-", "-")
+
+
+class Manual(unittest.TestCase):
+    def verbs(self):
+        text = subprocess.run([BIN / "meterstick", "--help"], capture_output=True, text=True, check=True).stdout
+        return re.findall(r"^  (\w+) ", text, re.MULTILINE)
+
+    def test_every_option_of_every_verb_is_in_its_page(self):
+        verbs = self.verbs()
+        self.assertIn("read", verbs)
+        for verb in verbs:
+            help_text = subprocess.run([BIN / "meterstick", verb, "--help"], capture_output=True, text=True,
+                                       check=False, timeout=20)
+            self.assertEqual(help_text.returncode, 0, f"{verb}: {help_text.stderr}")
+            text = page(PAGES.get(verb, "meterstick.1"))
+            for option in re.findall(r"^  (--[a-z0-9-]+)", help_text.stdout, re.MULTILINE):
+                self.assertRegex(text, re.escape(option) + r"(?![a-z-])", f"{verb} {option} is not in its page")
+
+    def test_every_verb_has_a_place(self):
+        text = page("meterstick.1")
+        for verb in self.verbs():
+            self.assertTrue(f".SS {verb}\n" in text or verb in PAGES, f"{verb} is not described")
+
+    def test_every_light_is_in_the_manual(self):
+        source = (SOURCE / "leds" / "indicator.c").read_text(encoding="utf-8")
+        lights = re.findall(r"\{ PIXEL_\w+, COLOUR_(\w+), (?:STEADY|BLINKS), \"[^\"]*\",\s*\"(.*?)\"", source)
+        text = page("meterstick-leds.8")
+        self.assertGreater(len(lights), 20)
+        for colour, meaning in lights:
+            if not meaning.startswith("nothing: "):
+                self.assertRegex(text, f"(?m)^{colour.lower()}.*: {re.escape(meaning)}$")
+
+    def test_groff_has_no_complaint(self):
+        result = subprocess.run([sys.executable, SOURCE / "tests" / "manpages.py"], capture_output=True, text=True,
+                                check=False)
+        if "not installed" in result.stdout:
+            self.skipTest("man or groff is not installed")
+        self.assertEqual(result.returncode, 0, result.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

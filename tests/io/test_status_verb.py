@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""`meterstick status`: what the services say, and whether all is well."""
+
+import json
+import time
+import unittest
+
+import harness
+
+METER = {"name": "kitchen", "state": "live", "slice_ms": 10000, "cycle_ms": 237, "last_error": None,
+         "next_probe_s": None}
+
+
+class Status(harness.Case):
+    def put(self, program, state="running", age_ms=0, boot_id=None, **members):
+        now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000) - age_ms
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            status = {"program": program, "pid": 1, "boot_id": boot_id or file.read().strip(), "boot_ms": now,
+                      "state": state, "error": members.pop("error", None), **members}
+        (self.directory / f"{program}.json").write_text(json.dumps(status))
+
+    def put_all(self, meter=(), journal="ok", sticks=({"id": "ABCD-1234", "state": "idle", "percent": 100},)):
+        now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
+        self.put("acquire", meters=[dict(dict(METER, committed_boot_ms=now - 4000), **dict(meter))],
+                 clock={"known": True, "quality": "N"}, journal={"id": "J", "seq": 4711, "state": journal})
+        self.put("stick", sticks=list(sticks))
+
+    def status(self, status, *arguments):
+        return self.meterstick("status", "--run-dir", self.directory, *arguments, status=status).stdout
+
+    def test_all_well_shows_meters_with_their_measured_cycle(self):
+        self.put_all()
+        text = self.status(0)
+        self.assertRegex(text, r"acquire +running")
+        self.assertRegex(text, r"kitchen +live +[45]\.\d s +237 ms")
+        self.assertRegex(text, r"clock +known \(N\)")
+        self.assertIn("ok, 4711 rows", text)
+        self.assertRegex(text, r"stick +ABCD-1234: idle")
+
+    def test_json_is_everything(self):
+        self.put_all()
+        read = json.loads(self.status(0, "--json"))
+        self.assertTrue(read["well"])
+        self.assertEqual(read["fresh"], {"acquire": True, "stick": True, "leds": False})
+        self.assertEqual(read["acquire"]["meters"][0]["cycle_ms"], 237)
+        self.assertIsNone(read["leds"])
+
+    def test_whatever_is_wrong_costs_the_exit_status(self):
+        self.put_all(meter={"state": "silent", "last_error": "timed out", "next_probe_s": 12, "cycle_ms": None}.items())
+        self.assertRegex(self.status(1), r"kitchen +silent .* 12 s +timed out")
+        self.put_all(meter={"committed_boot_ms": 1}.items())  # it says live, but for long no row was kept
+        self.assertRegex(self.status(1), r"kitchen +live")
+        self.put_all(journal="memory")
+        self.assertIn("memory", self.status(1))
+        self.put_all(sticks=[{"id": "X", "state": "full"}])
+        self.assertIn("X: full", self.status(1))
+        self.put_all()
+        self.put("stick", "failed", error="no journal")
+        self.assertIn("failed: no journal", self.status(1))
+
+    def test_a_program_that_says_nothing_is_not_believed(self):
+        self.put_all()
+        self.put("stick", age_ms=60000, sticks=[])
+        self.assertIn("no sign of life for 60 s", self.status(1))
+        self.put_all()
+        self.put("leds", boot_id="00000000-0000-0000-0000-000000000000")
+        self.assertRegex(self.status(1), r"leds +no sign of life")
+        self.put_all()
+        self.put("acquire", "stopped", age_ms=60000, meters=[], journal={"state": "ok"}, clock={})
+        self.assertRegex(self.status(1), r"acquire +stopped")
+
+    def test_nothing_at_all(self):
+        text = self.status(1)
+        self.assertRegex(text, r"acquire +not running\nstick +not running\nleds +not running\n")
+        self.assertFalse(json.loads(self.status(1, "--json"))["well"])
+
+    def test_files_that_are_no_status(self):
+        self.put_all()
+        (self.directory / "stick.json").write_text('{"half')
+        result = self.meterstick("status", "--run-dir", self.directory, status=1)
+        self.assertIn("stick.json", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
