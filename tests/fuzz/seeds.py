@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Fill the fuzz targets' corpora from the models and the captures: seeds.py CORPUS_DIRECTORY"""
+
+import pathlib
+import sys
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+MODELS = TESTS.parent / "drivers" / "models"
+
+CONFIGS = (
+    "[appliance]\nname = house\ninterval = 10 s\nclock = trusted\n"
+    "[bus rs485-1]\nport = /dev/ttyUSB0\nserial = 9600 8N1\n"
+    "[meter kitchen]\nbus = rs485-1\nmodel = schneider-iem2150\naddress = 1\nlog = voltage, current\n",
+    "[journal]\ncommit = 1 s\nkeep = 400 days\nbudget = 1 GB\nkeep_words = yes\n"
+    "[stick]\nburst = 5 s\ncsv = energy-scribe\nconfigure = no\n[leds]\nbrightness = 10 %\ncolours = code\n"
+    "[bus tcp]\nport = tcp:127.0.0.1:502\ntimeout = 1 s\n"
+    "[meter main]\nbus = tcp\nmodel = schneider-pm8000\naddress = 255\nmax_power = 50 kW\n"
+    "bounds.voltage = 0 .. 9000 V\n",
+    "[meter x]\ndriver = exec\ncommand = echo 1,2\ncolumns = voltage V, current A\n"
+    "[bus cc]\nport = auto\n[meter cc]\nbus = cc\nmodel = currentcost-cc128\n",
+    "[bus a]\nport = auto\n[meter h]\nbus = a\nmodel = hdhk-hdxxaxxa16gk\ninput.a = Oven, 2.5\n",
+)
+
+
+def exchanges(path):
+    """(framing, request, answer) of each exchange of a capture."""
+    framing, request = "rtu", b""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key == "framing":
+            framing = value
+        try:
+            if key == "request":
+                request = bytes.fromhex(value)
+            elif key == "answer":
+                yield framing, request, bytes.fromhex(value)
+        except ValueError:
+            continue  # not of Modbus
+
+
+def answer_seed(framing, request, answer):
+    """What fuzz_answer takes: framing, then unit, table, address, count and transaction, then the stream."""
+    tcp = framing != "rtu"
+    body = request[6:] if tcp else request
+    transaction = request[:2] if tcp else b"\0\0"
+    return bytes([tcp, body[0], body[1]]) + body[2:6] + transaction + answer
+
+
+def main():
+    corpus = pathlib.Path(sys.argv[1])
+    count = 0
+
+    def put(target, name, content):
+        nonlocal count
+        directory = corpus / target
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"seed-{name}").write_bytes(content)
+        count += 1
+
+    for number, config in enumerate(CONFIGS):
+        put("fuzz_config", number, config.encode())
+    for model in sorted(MODELS.glob("*.meter")):
+        put("fuzz_model", model.stem, model.read_bytes())
+    for capture in sorted((TESTS / "captures").glob("*/*.capture")):
+        name = f"{capture.parent.name}-{capture.stem}"
+        if "currentcost" in name:
+            put("fuzz_currentcost", name, capture.read_bytes())
+            continue
+        for number, exchange in enumerate(exchanges(capture)):
+            if len(exchange[1]) >= 6:
+                put("fuzz_answer", f"{name}-{number}", answer_seed(*exchange))
+    put("fuzz_currentcost", "plain", b"<msg><src>CC128-v0.11</src><dsb>00089</dsb><time>13:02:39</time>"
+        b"<tmpr>18.7</tmpr><sensor>1</sensor><id>01234</id><type>1</type><ch1><watts>00345</watts></ch1></msg>\r\n")
+    print(f"{count} seeds in {corpus}")
+
+
+if __name__ == "__main__":
+    main()
