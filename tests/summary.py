@@ -5,8 +5,9 @@
     summary.py [NAME=]LOG...
 
 A program of cmocka or unittest counts with each of its cases, any other with itself. A program that failed
-without a case that failed (it crashed, a sanitizer spoke, it took too long) is one failure more. Shows what
-failed and was skipped, then "N passed, M failed, K skipped". Exits 1 if anything failed or nothing ran.
+without a case that failed (it crashed, a sanitizer spoke, it took too long) is one failure more. Shows what failed and
+was skipped, what each label took, the figures that tests printed ("figure: ..." on a line of its own), and then
+"N passed, M failed, K skipped". Exits 1 if anything failed or nothing ran.
 """
 
 import re
@@ -14,6 +15,8 @@ import sys
 
 LINE = re.compile(r"^(\d+): ?(.*)$")
 ENTRY = re.compile(r"^\s*\d+/\d+ Test\s+#(\d+): (\S+) \.*\s*(.*?)\s+[\d.]+ sec")
+LABEL = re.compile(r"^(\w+) +=\s+([\d.]+) sec\*proc \((\d+) tests?\)$")
+FIGURE = re.compile(r"^figure: (.*)$")
 CASES = (
     ("passed", re.compile(r"^\[ +OK \] (?:\S+: )?(\S+)")),
     ("failed", re.compile(r"^\[  (?:FAILED|ERROR) +\] (?:\S+: )?(\w+)$")),
@@ -72,8 +75,9 @@ class Program:
 
 
 def read(path):
-    """The programs of one log."""
+    """The programs of one log, and the seconds of each label."""
     programs = {}
+    labels = {}
     with open(path, encoding="utf-8", errors="replace") as log:
         for text in log:
             text = text.rstrip("\n")
@@ -83,35 +87,43 @@ def read(path):
                 program.verdict = match.group(3).replace("***", "").strip() or "?"
             elif match := LINE.match(text):
                 programs.setdefault(int(match.group(1)), Program()).lines.append(match.group(2))
-    return [program for program in programs.values() if program.name != "?"]
+            elif match := LABEL.match(text):
+                labels[match.group(1)] = float(match.group(2))
+    return [program for program in programs.values() if program.name != "?"], labels
 
 
 def main(arguments):
     total = {"passed": 0, "failed": 0, "skipped": 0}
     failed_names = []
     skipped_names = []
+    figures = []
     for argument in arguments:
         suite, _, path = argument.rpartition("=")
         counts = {"passed": 0, "failed": 0, "skipped": 0}
-        for program in read(path):
+        programs, labels = read(path)
+        for program in programs:
             found = program.count()
             counts["passed"] += found["passed"]
             counts["failed"] += len(found["failed"])
             counts["skipped"] += len(found["skipped"])
             name = f"{suite}:{program.name}" if suite else program.name
             skipped_names += [f"{name}: {case}" for case in found["skipped"]]
+            figures += [f"{name}: {match.group(1)}" for match in map(FIGURE.match, program.lines) if match]
             if found["failed"]:
                 print(f"---- {name} failed; the end of what it printed:")
                 print("\n".join(program.lines[-60:]))
                 failed_names += [f"{name}: {case}" for case in found["failed"]]
         if suite:
             print(f"{suite}: {counts['passed']} passed, {counts['failed']} failed, "
-                  f"{counts['skipped']} skipped")
+                  f"{counts['skipped']} skipped"
+                  + "".join(f"; {label} {seconds:.0f} s" for label, seconds in sorted(labels.items())))
         if not any(counts.values()):
             print(f"{argument}: nothing ran")
             counts["failed"] += 1
         for kind, number in counts.items():
             total[kind] += number
+    for figure in figures:
+        print(f"figure {figure}")
     for name in failed_names:
         print(f"FAILED {name}")
     for name in skipped_names:

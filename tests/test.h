@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -59,6 +60,15 @@
                      check_a ? check_a : "(null)", check_b);                                       \
         }                                                                                          \
     } while (0)
+
+/* How far to count where the full figure is `full`: 1 % of it, or $METERSTICK_COUNT_PERCENT; never 0. */
+static inline uint64_t test_share(uint64_t full)
+{
+    const char *text = getenv("METERSTICK_COUNT_PERCENT");
+    double count = (double) full * (text && *text ? strtod(text, NULL) : 1) / 100;
+
+    return count < 1 ? 1 : (uint64_t) count;
+}
 
 /* cmocka hands each test a state: ours is the function itself. */
 typedef void test_function(void);

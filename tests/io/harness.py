@@ -29,6 +29,8 @@ import unittest
 
 BIN = pathlib.Path(os.environ.get("METERSTICK_BIN")
                    or os.path.join(os.environ.get("METERSTICK_BUILD", "build"), "bin")).resolve()
+PLAIN_BIN = pathlib.Path(os.environ.get("METERSTICK_PLAIN_BIN") or BIN).resolve()  # without sanitizers: to measure
+SHIMS = pathlib.Path(os.environ.get("METERSTICK_TESTS") or BIN.parent / "tests").resolve()  # shim_*.so, for LD_PRELOAD
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 MODELS = SOURCE / "drivers" / "models"
 SKIPPED = 77  # what CTest takes for "skipped"
@@ -40,6 +42,16 @@ def random_source():
     seed = int(os.environ.get("METERSTICK_SEED") or random.SystemRandom().randrange(1 << 32))
     print(f"METERSTICK_SEED={seed}", file=sys.stderr, flush=True)
     return random.Random(seed)
+
+
+def share(full):
+    """How far to count where the full figure is `full`: 1 % of it, or $METERSTICK_COUNT_PERCENT; never 0."""
+    return max(1, int(full * float(os.environ.get("METERSTICK_COUNT_PERCENT") or 1) / 100))
+
+
+def figure(text):
+    """A line that the summary of all tests repeats at its end."""
+    print(f"\nfigure: {text}", file=sys.stderr, flush=True)
 
 
 def wait_until(condition, seconds=10, what="condition"):

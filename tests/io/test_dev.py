@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The developer's entry: what it counts is what ran, and what it does not know it refuses."""
 
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
+
+from harness import share
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -74,6 +78,13 @@ class Summary(unittest.TestCase):
         result = summary(str(self.log))
         self.assertEqual((result.returncode, result.stdout), (0, "1 passed, 0 failed, 0 skipped\n"))
 
+    def test_figures_and_the_time_of_each_label_stand_above_the_count(self):
+        self.log.write_text("1: test_a (test_b.B.test_a) ... \n1: figure: 7 kills, 0 overlaps\n1: ok\n"
+                            "1: Ran 1 test in 0.1s\n1: OK\n1/1 Test #1: long.test_b ......   Passed    0.10 sec\n"
+                            "Label Time Summary:\nlong    =   0.10 sec*proc (1 test)\n")
+        self.assertEqual(summary(f"asan={self.log}").stdout, "asan: 1 passed, 0 failed, 0 skipped; long 0 s\n"
+                         "figure asan:long.test_b: 7 kills, 0 overlaps\n1 passed, 0 failed, 0 skipped\n")
+
     def test_a_log_in_which_nothing_ran_is_a_failure(self):
         self.log.write_text("No tests were found!!!\n")
         self.assertEqual(summary(str(self.log)).returncode, 1)
@@ -88,6 +99,20 @@ class Dev(unittest.TestCase):
         result = subprocess.run([ROOT / "dev", "tset"], capture_output=True, text=True, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertIn("no such command: tset", result.stderr)
+        for arguments in (["lnog"], ["long", "long"]):
+            result = subprocess.run([ROOT / "dev", "test", *arguments], capture_output=True, text=True, check=False)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertIn("long", result.stderr)
+
+
+class Share(unittest.TestCase):
+    def test_a_long_count_is_one_per_cent_of_it_or_what_is_asked_for(self):
+        for percent, expected in ((None, 10), ("", 10), ("100", 1000), ("0.01", 1), ("50", 500)):
+            environment = {"METERSTICK_COUNT_PERCENT": percent} if percent is not None else {}
+            with unittest.mock.patch.dict("os.environ", environment):
+                if percent is None:
+                    os.environ.pop("METERSTICK_COUNT_PERCENT", None)
+                self.assertEqual(share(1000), expected)
 
 
 if __name__ == "__main__":
