@@ -45,6 +45,51 @@ static int parse_host(const char *text, struct endpoint *ret)
     return text_copy(ret->host, sizeof(ret->host), host);
 }
 
+/* Skip "1.0": figures, and more of them behind dots. */
+static const char *skip_numbers(const char *text)
+{
+    for (;;) {
+        size_t digits = strspn(text, "0123456789");
+
+        if (digits == 0) {
+            return NULL;
+        }
+        text += digits;
+        if (*text != '.') {
+            return text;
+        }
+        text++;
+    }
+}
+
+/* A place on USB as the kernel writes it: bus-port.port:configuration.interface, "1-1.2" or "1-1.2:1.1". */
+static bool is_socket(const char *text)
+{
+    const char *place = text + strspn(text, "0123456789");
+
+    if (place == text || *place != '-') {
+        return false;
+    }
+    place = skip_numbers(place + 1);
+    if (place && *place == ':') {
+        place = skip_numbers(place + 1);
+    }
+    if (place && text_starts(place, "-port")) {  // of an interface with several, as udev counts
+        place = skip_numbers(place + 5);
+    }
+    return place && *place == '\0';
+}
+
+static int parse_socket(const char *text, struct endpoint *ret)
+{
+    return is_socket(text) ? text_copy(ret->path, sizeof(ret->path), text) : -EINVAL;
+}
+
+static int parse_number(const char *text, struct endpoint *ret)
+{
+    return *text && !strpbrk(text, " \t/") ? text_copy(ret->path, sizeof(ret->path), text) : -EINVAL;
+}
+
 int endpoint_parse(const char *text, struct endpoint *ret, const char **problem)
 {
     struct endpoint endpoint = { 0 };
@@ -58,6 +103,12 @@ int endpoint_parse(const char *text, struct endpoint *ret, const char **problem)
     } else if (text_starts(text, "rtu-tcp:")) {
         endpoint.kind = ENDPOINT_RTU_TCP;
         r = parse_host(text + 8, &endpoint);
+    } else if (text_starts(text, "usb:")) {
+        endpoint.kind = ENDPOINT_USB_SOCKET;
+        r = parse_socket(text + 4, &endpoint);
+    } else if (text_starts(text, "serial:")) {
+        endpoint.kind = ENDPOINT_USB_NUMBER;
+        r = parse_number(text + 7, &endpoint);
     } else if (text[0] == '/') {
         endpoint.kind = ENDPOINT_SERIAL;
         r = text_copy(endpoint.path, sizeof(endpoint.path), text);
@@ -66,7 +117,8 @@ int endpoint_parse(const char *text, struct endpoint *ret, const char **problem)
     }
     if (r < 0) {
         if (problem) {
-            *problem = "a device such as /dev/ttyUSB0, 'auto', 'tcp:HOST:PORT' or 'rtu-tcp:HOST:PORT'";
+            *problem = "a device such as /dev/ttyUSB0, 'auto', 'usb:SOCKET' or 'serial:NUMBER' as 'meterstick ports' "
+                       "prints them, 'tcp:HOST:PORT' or 'rtu-tcp:HOST:PORT'";
         }
         return -EINVAL;
     }
@@ -86,6 +138,11 @@ const char *endpoint_text(const struct endpoint *endpoint, char buffer[static EN
     case ENDPOINT_SERIAL:
         (void) snprintf(buffer, ENDPOINT_TEXT_SIZE, "%s", endpoint->path);
         break;
+    case ENDPOINT_USB_SOCKET:
+    case ENDPOINT_USB_NUMBER:
+        (void) snprintf(buffer, ENDPOINT_TEXT_SIZE, "%s:%s",
+                        endpoint->kind == ENDPOINT_USB_SOCKET ? "usb" : "serial", endpoint->path);
+        break;
     case ENDPOINT_TCP:
     case ENDPOINT_RTU_TCP:
         (void) snprintf(buffer, ENDPOINT_TEXT_SIZE, "%s:%s%s%s:%s",
@@ -94,4 +151,19 @@ const char *endpoint_text(const struct endpoint *endpoint, char buffer[static EN
         break;
     }
     return buffer;
+}
+
+bool endpoint_is_serial(const struct endpoint *endpoint)
+{
+    switch (endpoint->kind) {
+    case ENDPOINT_AUTO:
+    case ENDPOINT_SERIAL:
+    case ENDPOINT_USB_SOCKET:
+    case ENDPOINT_USB_NUMBER:
+        return true;
+    case ENDPOINT_TCP:
+    case ENDPOINT_RTU_TCP:
+        break;
+    }
+    return false;
 }

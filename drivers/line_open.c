@@ -11,22 +11,24 @@
 #include <string.h>
 #include <sys/socket.h>
 
+static void explain_absent(const char *path, struct text *problem)
+{
+    auto_free struct serial_adapter *others = NULL;
+    int count = serial_list("", &others);
+
+    text_addf(problem, "there is no device %s%s", path, count <= 0 ? ", nor any other serial port" : "");
+    for (int i = 0; i < count; i++) {
+        text_addf(problem, "%s%s", i == 0 ? "; serial ports here: " : ", ", others[i].path);
+    }
+}
+
 static void explain_serial(const char *path, int error, const struct serial_setting *setting, struct text *problem)
 {
     char settings[SERIAL_SETTING_SIZE];
-    auto_text struct text others = { 0 };
 
     switch (-error) {
     case ENOENT:
-        text_addf(problem, "there is no device %s", path);
-        if (serial_list("", &others) <= 0) {
-            text_add(problem, ", nor any other serial port");
-            break;
-        }
-        for (char *c = others.data; c && *c; c = strchr(c, '\n') + 1) {
-            text_addf(problem, "%s%.*s", c == others.data ? "; serial ports here: " : ", ",
-                      (int) strcspn(c, "\t"), c);
-        }
+        explain_absent(path, problem);
         break;
     case EACCES:
     case EPERM:
@@ -47,30 +49,38 @@ static void explain_serial(const char *path, int error, const struct serial_sett
     }
 }
 
-static int open_serial(const char *path, const struct serial_setting *setting, struct text *problem)
+/* Refusing is better than a bus on which nobody hears us. */
+static int turn_by_kernel(int fd, const char *path, struct text *problem)
 {
-    int r = serial_open(path, setting);
+    int r = serial_set_rs485(fd);
 
-    if (r < 0) {
-        explain_serial(path, r, setting, problem);
+    if (r == -ENOTTY) {
+        text_addf(problem, "the driver of %s cannot turn an RS-485 transceiver round (rs485 = kernel); adapters that "
+                           "do it by themselves want rs485 = adapter", path);
+    } else if (r < 0) {
+        text_addf(problem, "%s does not take rs485 = kernel: %s", path, strerror(-r));
     }
     return r;
 }
 
-static int open_only_adapter(const struct serial_setting *setting, struct text *problem)
+static int open_serial(const struct endpoint *endpoint, const struct serial_setting *setting, struct text *problem)
 {
-    auto_text struct text tried = { 0 };
     char path[PATH_SIZE];
+    auto_close int fd = -1;
     int r;
 
-    r = serial_find_only("", path, sizeof(path), &tried);
+    // anew each time: an adapter that comes back may have another name
+    r = serial_find("", endpoint, path, sizeof(path), problem);
     if (r < 0) {
-        text_addf(problem, r == -ENOENT ? "no serial adapter found; tried: %s"
-                                        : "more than one serial adapter (%s): name one as the port",
-                  text_string(&tried));
         return r;
     }
-    return open_serial(path, setting, problem);
+    fd = serial_open(path, setting);
+    if (fd < 0) {
+        explain_serial(path, fd, setting, problem);
+        return fd;
+    }
+    r = endpoint->rs485_kernel ? turn_by_kernel(fd, path, problem) : 0;
+    return r < 0 ? r : take_fd(&fd);
 }
 
 static int wait_connected(int fd, uint64_t deadline_us)
@@ -172,9 +182,10 @@ int line_open_endpoint(const struct endpoint *endpoint, const struct serial_sett
 {
     switch (endpoint->kind) {
     case ENDPOINT_AUTO:
-        return open_only_adapter(setting, problem);
     case ENDPOINT_SERIAL:
-        return open_serial(endpoint->path, setting, problem);
+    case ENDPOINT_USB_SOCKET:
+    case ENDPOINT_USB_NUMBER:
+        return open_serial(endpoint, setting, problem);
     case ENDPOINT_TCP:
     case ENDPOINT_RTU_TCP:
         return open_tcp(endpoint, deadline_us, problem);

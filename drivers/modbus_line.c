@@ -48,7 +48,7 @@ struct line {
 
 static bool is_serial(const struct line *line)
 {
-    return line->endpoint.kind == ENDPOINT_SERIAL || line->endpoint.kind == ENDPOINT_AUTO;
+    return endpoint_is_serial(&line->endpoint);
 }
 
 int line_new(const struct endpoint *endpoint, const struct serial_setting *setting, struct line **ret)

@@ -136,3 +136,24 @@ int serial_open(const char *path, const struct serial_setting *setting)
     (void) tcflush(fd, TCIOFLUSH);  // what came before we listened is nobody's answer
     return take_fd(&fd);
 }
+
+uint32_t serial_rs485_flags(uint32_t flags)
+{
+    flags |= SER_RS485_ENABLED;
+    flags &= ~(uint32_t) SER_RS485_RX_DURING_TX;  // one pair of wires: who sends need not hear itself
+    return flags & (SER_RS485_RTS_ON_SEND | SER_RS485_RTS_AFTER_SEND) ? flags : flags | SER_RS485_RTS_ON_SEND;
+}
+
+int serial_set_rs485(int fd)
+{
+    struct serial_rs485 rs485 = { 0 };
+
+    if (ioctl(fd, TIOCGRS485, &rs485) == 0) {
+        rs485.flags = serial_rs485_flags(rs485.flags);
+        if (ioctl(fd, TIOCSRS485, &rs485) == 0) {
+            return 0;
+        }
+    }
+    // drivers have several words for "never heard of it"
+    return errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS ? -ENOTTY : -errno;
+}

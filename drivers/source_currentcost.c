@@ -370,7 +370,7 @@ int source_currentcost_open(const struct source_setup *setup, struct source **re
     auto_free struct listener *listener = NULL;
     int r;
 
-    if (setup->port.kind != ENDPOINT_SERIAL && setup->port.kind != ENDPOINT_AUTO) {
+    if (!endpoint_is_serial(&setup->port)) {
         return -EINVAL;
     }
     listener = calloc(1, sizeof(*listener));

@@ -2,14 +2,13 @@
 // link: ms_drivers
 #include "tests/test.h"
 
-#include "app/base/file.h"
-#include "drivers/serial.h"
+#include "drivers/line_open.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/serial.h>
 #include <pty.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <termios.h>
 
 static const struct serial_setting at_9600 = { 9600, 'N', 8, 1 };
@@ -69,6 +68,12 @@ static void test_endpoints_are_read_and_written_the_same(void)
         { "/dev/ttyUSB0", ENDPOINT_SERIAL, "/dev/ttyUSB0", "", "/dev/ttyUSB0" },
         { "/dev/serial/by-id/usb-FTDI_x:y", ENDPOINT_SERIAL, "/dev/serial/by-id/usb-FTDI_x:y", "",
           "/dev/serial/by-id/usb-FTDI_x:y" },
+        { "usb:1-1.2", ENDPOINT_USB_SOCKET, "1-1.2", "", "usb:1-1.2" },
+        { "usb:2-1", ENDPOINT_USB_SOCKET, "2-1", "", "usb:2-1" },
+        { "usb:10-1.2.3.4:1.1", ENDPOINT_USB_SOCKET, "10-1.2.3.4:1.1", "", "usb:10-1.2.3.4:1.1" },
+        { "usb:1-1:1.0-port2", ENDPOINT_USB_SOCKET, "1-1:1.0-port2", "", "usb:1-1:1.0-port2" },
+        { "serial:A50285BI", ENDPOINT_USB_NUMBER, "A50285BI", "", "serial:A50285BI" },
+        { "serial:FT:1.0", ENDPOINT_USB_NUMBER, "FT:1.0", "", "serial:FT:1.0" },
         { "tcp:meter.local", ENDPOINT_TCP, "meter.local", "502", "tcp:meter.local:502" },
         { "tcp:192.0.2.7:1502", ENDPOINT_TCP, "192.0.2.7", "1502", "tcp:192.0.2.7:1502" },
         { "rtu-tcp:gateway:4001", ENDPOINT_RTU_TCP, "gateway", "4001", "rtu-tcp:gateway:4001" },
@@ -83,7 +88,8 @@ static void test_endpoints_are_read_and_written_the_same(void)
 
         CHECK_EQ(endpoint_parse(cases[i].text, &endpoint, NULL), 0);
         CHECK_EQ(endpoint.kind, cases[i].kind);
-        CHECK_STR(cases[i].kind == ENDPOINT_SERIAL ? endpoint.path : endpoint.host, cases[i].place);
+        CHECK_STR(endpoint_is_serial(&endpoint) ? endpoint.path : endpoint.host, cases[i].place);
+        CHECK_EQ(endpoint_is_serial(&endpoint), !*cases[i].service);
         CHECK_STR(endpoint.service, cases[i].service);
         CHECK_STR(endpoint_text(&endpoint, text), cases[i].again);
     }
@@ -96,7 +102,10 @@ static void test_what_is_no_endpoint_is_refused_with_what_is_allowed(void)
                                        "tcp:host:65536", "tcp:host:http", "tcp:host:-1", "tcp:::1", "tcp:::1:502",
                                        "tcp:[::1",
                                        "tcp:[]:502", "tcp:[::1]x:502", "tcp:a b:502", "tcp:host/x:502", "udp:host:502",
-                                       "tcp:host:0x1F6", "tcp:host: 502" };
+                                       "tcp:host:0x1F6", "tcp:host: 502",
+                                       "usb", "usb:", "usb:1", "usb:1-", "usb:-1", "usb:1-1.", "usb:1-1:", "usb:1-1:1.",
+                                       "usb:1-1x", "usb:1-1/../x", "usb:1-1:1.0-port", "usb:1-1:1.0-portx",
+                                       "usb:ttyUSB0", "usb:1-1-2", "serial:", "serial:A B", "serial:../x" };
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct endpoint endpoint = { .kind = ENDPOINT_TCP, .host = "kept" };
@@ -106,6 +115,7 @@ static void test_what_is_no_endpoint_is_refused_with_what_is_allowed(void)
             fail_msg("'%s' is no endpoint", bad[i]);
         }
         CHECK_HAS(problem, "'tcp:HOST:PORT'");
+        CHECK_HAS(problem, "'usb:SOCKET'");
         CHECK_STR(endpoint.host, "kept");
     }
 }
@@ -190,106 +200,49 @@ static void test_what_is_no_serial_device_is_told_apart(void)
     CHECK_EQ(serial_configure(-1, &at_9600), -EBADF);
 }
 
-/* A tree in place of "/". */
-static char root[] = "/tmp/meterstick-serial-XXXXXX";
-
-static void put(const char *path, const char *content)
+static void test_a_driver_that_cannot_turn_the_transceiver_says_so(void)
 {
-    char whole[256], directory[256];
+    struct endpoint endpoint = { .kind = ENDPOINT_SERIAL, .rs485_kernel = true };
+    auto_text struct text problem = { 0 };
+    char name[64];
+    auto_close int master = open_pty(name);
+    int fd;
 
-    CHECK_EQ(file_path(whole, sizeof(whole), root, path), 0);
-    CHECK_EQ(text_copy(directory, sizeof(directory), whole), 0);
-    *strrchr(directory, '/') = '\0';
-    CHECK_EQ(file_make_directories(directory, 0755), 0);
-    CHECK_EQ(file_replace(whole, content, strlen(content), 0644, false), 0);
+    CHECK_EQ(text_copy(endpoint.path, sizeof(endpoint.path), name), 0);
+    CHECK_EQ(line_open_endpoint(&endpoint, &at_9600, 0, &problem), -ENOTTY);
+    CHECK_HAS(text_string(&problem), name);
+    CHECK_HAS(text_string(&problem), "rs485 = kernel");
+    CHECK_HAS(text_string(&problem), "rs485 = adapter");
+
+    endpoint.rs485_kernel = false;  // and the descriptor was closed: else it would be busy
+    text_reset(&problem);
+    fd = line_open_endpoint(&endpoint, &at_9600, 0, &problem);
+    CHECK(fd >= 0);
+    CHECK_STR(text_string(&problem), "");
+    CHECK_EQ(serial_set_rs485(fd), -ENOTTY);
+    (void) close(fd);
+    CHECK_EQ(serial_set_rs485(-1), -EBADF);
 }
 
-/* A tty whose USB device has a product name, three directories above it as with FTDI's. */
-static void plug(const char *name, const char *product)
+/* What TIOCGRS485 finds, and what TIOCSRS485 is then asked for. */
+static void test_delays_and_polarity_of_the_board_stay(void)
 {
-    char path[128], link[256], target[128];
+    static const struct { uint32_t before, after; } cases[] = {
+        { 0, SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND },
+        { SER_RS485_RTS_ON_SEND | SER_RS485_RX_DURING_TX, SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND },
+        { SER_RS485_RTS_AFTER_SEND, SER_RS485_ENABLED | SER_RS485_RTS_AFTER_SEND },
+        { SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND | SER_RS485_TERMINATE_BUS,
+          SER_RS485_ENABLED | SER_RS485_RTS_ON_SEND | SER_RS485_TERMINATE_BUS },
+    };
 
-    (void) snprintf(path, sizeof(path), "sys/devices/%s-usb/interface/%s/x", name, name);
-    put(path, "");
-    if (product) {
-        (void) snprintf(path, sizeof(path), "sys/devices/%s-usb/product", name);
-        put(path, product);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CHECK_EQ(serial_rs485_flags(cases[i].before), cases[i].after);
     }
-    (void) snprintf(path, sizeof(path), "sys/class/tty/%s/dev", name);
-    put(path, "188:0\n");
-    (void) snprintf(link, sizeof(link), "%s/sys/class/tty/%s/device", root, name);
-    (void) snprintf(target, sizeof(target), "../../../devices/%s-usb/interface/%s", name, name);
-    CHECK_EQ(symlink(target, link), 0);
-}
-
-static const char *listed(void)
-{
-    static struct text list;
-
-    text_reset(&list);
-    CHECK(serial_list(root, &list) >= 0);
-    // without the root, which changes each time
-    for (char *place; list.data && (place = strstr(list.data, root));) {
-        memmove(place, place + strlen(root), strlen(place + strlen(root)) + 1);
-    }
-    return text_string(&list);
-}
-
-static void remove_tree(void)
-{
-    char command[64];
-
-    (void) snprintf(command, sizeof(command), "rm -r %s", root);
-    CHECK_EQ(system(command), 0);
-}
-
-static void test_adapters_are_listed_usb_first_and_uarts_only_with_hardware(void)
-{
-    auto_text struct text tried = { 0 };
-    char path[PATH_SIZE];
-
-    CHECK(mkdtemp(root));
-    CHECK_STR(listed(), "");
-    CHECK_EQ(serial_find_only(root, path, sizeof(path), &tried), -ENOENT);
-    CHECK_STR(text_string(&tried), "/dev/ttyUSB*, /dev/ttyACM*, /dev/ttyAMA*, /dev/ttyS*");
-
-    put("sys/class/tty/ttyS0/type", "4\n");
-    put("sys/class/tty/ttyS1/type", "0\n");
-    put("sys/class/tty/tty1/dev", "4:1\n");
-    put("sys/class/tty/ttyprintk/dev", "5:3\n");
-    put("sys/class/tty/console/dev", "5:1\n");
-    CHECK_STR(listed(), "/dev/ttyS0\tserial port\t\n");
-    CHECK_EQ(serial_find_only(root, path, sizeof(path), NULL), 0);
-    CHECK_STR(path + strlen(root), "/dev/ttyS0");
-
-    put("sys/class/tty/ttyAMA0/dev", "204:64\n");
-    CHECK_EQ(serial_find_only(root, path, sizeof(path), NULL), -ENOTUNIQ);
-
-    // one that somebody plugged in is meant before the board's own
-    plug("ttyUSB10", "FT232R USB UART\n");
-    CHECK_EQ(serial_find_only(root, path, sizeof(path), NULL), 0);
-    CHECK_STR(path + strlen(root), "/dev/ttyUSB10");
-
-    plug("ttyUSB2", NULL);
-    put("dev/serial/by-id/x", "");
-    CHECK_EQ(chdir(root), 0);
-    CHECK_EQ(symlink("../../ttyUSB10", "dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0"), 0);
-    CHECK_EQ(symlink("../../ttyUSB1", "dev/serial/by-id/usb-other"), 0);
-    CHECK_EQ(chdir("/"), 0);
-    CHECK_STR(listed(), "/dev/ttyUSB2\tUSB serial adapter\t\n"
-                        "/dev/ttyUSB10\tFT232R USB UART\t/dev/serial/by-id/usb-FTDI_FT232R_A1-if00-port0\n"
-                        "/dev/ttyAMA0\tserial port\t\n"
-                        "/dev/ttyS0\tserial port\t\n");
-    text_reset(&tried);
-    CHECK_EQ(serial_find_only(root, path, sizeof(path), &tried), -ENOTUNIQ);
-    CHECK_HAS(text_string(&tried), "/dev/ttyUSB2, ");
-    CHECK_HAS(text_string(&tried), "/dev/ttyUSB10, ");
-    remove_tree();
 }
 
 TESTS(test_settings_are_read_and_written_the_same, test_impossible_settings_are_refused,
       test_characters_and_silences_take_their_time, test_endpoints_are_read_and_written_the_same,
       test_what_is_no_endpoint_is_refused_with_what_is_allowed, test_a_device_is_opened_raw_with_its_setting,
       test_bytes_from_before_the_opening_are_nobodys, test_a_device_in_use_is_busy_until_it_is_closed,
-      test_what_is_no_serial_device_is_told_apart,
-      test_adapters_are_listed_usb_first_and_uarts_only_with_hardware)
+      test_what_is_no_serial_device_is_told_apart, test_a_driver_that_cannot_turn_the_transceiver_says_so,
+      test_delays_and_polarity_of_the_board_stay)

@@ -11,25 +11,20 @@
 static const struct verb_usage usage = {
     .verb = "ports",
     .synopsis = "",
-    .summary = "List the serial adapters: device, what it is, and its name that stays.",
+    .summary = "List the serial adapters: device, what it is, and the names that a port may have.",
 };
 
-/* The next cell of a line, up to a Tab. */
-static char *cell(char **rest)
+static void print_name(const char *name, const char *what)
 {
-    char *start = *rest;
-    char *end = start + strcspn(start, "\t");
-
-    *rest = *end ? end + 1 : end;
-    *end = '\0';
-    return start;
+    if (*name) {
+        (void) printf("    %-24s %s\n", name, what);
+    }
 }
 
 int verb_ports(int argc, char **argv)
 {
     struct options options = { 0 };
-    auto_text struct text list = { 0 };
-    char *rest, *line;
+    auto_free struct serial_adapter *adapters = NULL;
     int r;
 
     r = options_parse(&usage, argc, argv, &options);
@@ -37,7 +32,7 @@ int verb_ports(int argc, char **argv)
         return r < 0 ? EXIT_USAGE : EXIT_OK;
     }
 
-    r = serial_list("", &list);
+    r = serial_list("", &adapters);
     if (r < 0) {
         (void) fprintf(stderr, "meterstick ports: %s\n", strerror(-r));
         return EXIT_IO;
@@ -48,17 +43,14 @@ int verb_ports(int argc, char **argv)
         return EXIT_PORT_ABSENT;
     }
 
-    rest = list.data;
-    while ((line = strsep(&rest, "\n"))) {
-        const char *device, *description, *stable;
+    for (int i = 0; i < r; i++) {
+        const struct serial_adapter *adapter = &adapters[i];
 
-        if (*line == '\0') {
-            continue;
-        }
-        device = cell(&line);
-        description = cell(&line);
-        stable = cell(&line);
-        (void) printf("%-16s %-40s %s\n", device, description, stable);
+        (void) printf("%-16s %s\n", adapter->path, adapter->description);
+        print_name(adapter->number, "this adapter, in any socket");
+        print_name(adapter->by_id, "the same, as udev names it");
+        print_name(adapter->socket, "whatever is plugged into that socket");
+        print_name(adapter->by_path, "the same, as udev names it");
     }
     return EXIT_OK;
 }

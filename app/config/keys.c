@@ -216,6 +216,7 @@ static void bus_port(struct loading *loading, const char *value)
     if (endpoint_parse(value, &loading->bus->port, &allowed) < 0) {
         keys_wrong(loading, allowed);
     }
+    loading->bus->port.rs485_kernel = loading->bus->rs485_kernel;
 }
 
 static void bus_serial(struct loading *loading, const char *value)
@@ -238,7 +239,7 @@ static void bus_rs485(struct loading *loading, const char *value)
     unsigned index = loading->bus->rs485_kernel;
 
     set_word(loading, value, words, ARRAY_SIZE(words), &index);
-    loading->bus->rs485_kernel = index == 1;
+    loading->bus->rs485_kernel = loading->bus->port.rs485_kernel = index == 1;
 }
 
 static void bus_timeout(struct loading *loading, const char *value)
