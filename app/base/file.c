@@ -162,7 +162,9 @@ int file_make_directories(const char *path, mode_t mode)
         }
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, mode) < 0 && errno != EEXIST) {
+        if (mkdir(part, mode) == 0) {
+            (void) sync_directory_of(part);  // as good as the file system can: what is synced below it is to be found
+        } else if (errno != EEXIST) {
             return -errno;
         }
         if (path[i] == '\0') {

@@ -31,7 +31,7 @@ int file_write_all(int fd, const void *bytes, size_t size) MUST_CHECK;
  */
 int file_lock(const char *path, int *ret) MUST_CHECK;
 
-/* mkdir -p. Errors: -ENOTDIR if a part of it is a file */
+/* mkdir -p, durably. Errors: -ENOTDIR if a part of it is a file */
 int file_make_directories(const char *path, mode_t mode) MUST_CHECK;
 
 /* dir + "/" + name. Errors: -ENAMETOOLONG */
