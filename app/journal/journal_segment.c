@@ -280,7 +280,8 @@ static int ask_before(struct journal *journal, uint64_t first, const char *sql, 
         if (segments->first[i - 1] >= first) {
             continue;
         }
-        r = journal_database(journal, segments->first[i - 1], DATABASE_READ, &database);
+        // to write: who only reads cannot take back what a killed writer left half done in it
+        r = journal_database(journal, segments->first[i - 1], DATABASE_WRITE, &database);
         if (r >= 0) {
             r = database_number(database, sql, ret);
         }
