@@ -300,7 +300,99 @@ static void test_threads_push_while_the_writer_reads(void)
     queue_free(queue);
 }
 
-TESTS(test_a_sample_comes_out_as_it_went_in, test_a_held_value_is_marked, test_events_and_epochs_keep_their_place,
+/* A release counts records, whatever became of them: durable, dropped before they were read, or after. */
+static void test_what_was_pushed_until_now_is_released_once_the_reader_is_past_it(void)
+{
+    struct queue *queue;
+    uint64_t pushed;
+
+    CHECK_EQ(queue_new(1, &queue), 0);
+    CHECK(queue_is_released(queue, queue_pushed(queue)));
+    queue_push_sample(queue, 1, sample_of(1, 3), false, false);
+    queue_push_sample(queue, 1, sample_of(2, 3), false, false);
+    pushed = queue_pushed(queue);
+    CHECK_EQ(pushed, 2);
+    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, &record), 1);
+    queue_push_sample(queue, 1, sample_of(3, 3), false, false);
+    CHECK(!queue_is_released(queue, pushed));
+    queue_rewind(queue);
+    CHECK(!queue_is_released(queue, pushed));
+    CHECK_EQ(queue_read(queue, &record), 1);
+    queue_release(queue);
+    CHECK(!queue_is_released(queue, pushed));
+    CHECK_EQ(queue_read(queue, &record), 1);
+    queue_release(queue);
+    CHECK(queue_is_released(queue, pushed));
+    CHECK(!queue_is_released(queue, queue_pushed(queue)));
+
+    // A ring that overflows, some of it read.
+    pushed = queue_pushed(queue);
+    CHECK_EQ(queue_read(queue, &record), 1);
+    for (unsigned i = 0; i < 100; i++) {
+        queue_push_sample(queue, 1, sample_of(4, MAX_POINTS), false, false);
+    }
+    CHECK(queue_is_released(queue, pushed));
+    CHECK(!queue_is_released(queue, queue_pushed(queue)));
+    while (queue_read(queue, &record) == 1) {
+    }
+    queue_release(queue);
+    CHECK(queue_is_released(queue, queue_pushed(queue)));
+    queue_free(queue);
+}
+
+/* Wherever head, tail and reader stand, and with a filler at the end of the ring. */
+static void test_a_queue_grows_with_all_that_is_in_it(void)
+{
+    for (unsigned before = 0; before < 40; before++) {
+        for (unsigned read = 0; read < 3; read++) {
+            struct queue *queue;
+            uint64_t lost;
+            unsigned first = before;
+
+            CHECK_EQ(queue_new(1, &queue), 0);
+            queue_push_sample(queue, 1, sample_of(1000, 100), false, false);
+            CHECK_EQ(queue_read(queue, &record), 1);
+            for (unsigned i = 0; i < before; i++) {
+                queue_push_sample(queue, 1, sample_of(i, 100 + i), false, false);
+                CHECK_EQ(queue_read(queue, &record), 1);
+                queue_release(queue);
+                queue_push_sample(queue, 1, sample_of(2000, 1), false, false);  // so that it does not begin anew
+                CHECK_EQ(queue_read(queue, &record), 1);
+                CHECK_EQ(record.boot_ms, 2000);
+            }
+            queue_release(queue);
+            for (unsigned i = 0; i < 3; i++) {
+                queue_push_sample(queue, 1, sample_of(before + i, 90 + i), false, false);
+            }
+            for (unsigned i = 0; i < read; i++) {
+                CHECK_EQ(queue_read(queue, &record), 1);
+            }
+
+            CHECK_EQ(queue_grow(queue, 1000000), 0);
+            CHECK_EQ(queue_grow(queue, 1000), 0);  // never less
+            for (unsigned i = 0; i < 300; i++) {
+                queue_push_sample(queue, 1, sample_of(before + 3 + i, 100), false, false);
+            }
+            for (unsigned i = read; i < 303; i++) {
+                CHECK_EQ(queue_read(queue, &record), 1);
+                CHECK_EQ(record.boot_ms, before + i);
+                CHECK_EQ(record.value_count, i < 3 ? 90 + i : 100);
+                CHECK_NEAR(record.values[8], before + i + 1, 0);
+            }
+            CHECK_EQ(queue_read(queue, &record), 0);
+            queue_rewind(queue);
+            CHECK_EQ(queue_read(queue, &record), 1);
+            CHECK_EQ(record.boot_ms, first);
+            lost = queue_lost(queue);
+            CHECK_EQ(lost, 0);
+            queue_free(queue);
+        }
+    }
+}
+
+TESTS(test_what_was_pushed_until_now_is_released_once_the_reader_is_past_it, test_a_queue_grows_with_all_that_is_in_it,
+      test_a_sample_comes_out_as_it_went_in, test_a_held_value_is_marked, test_events_and_epochs_keep_their_place,
       test_a_text_that_is_too_long_is_cut, test_what_was_not_released_is_read_again,
       test_full_drops_the_oldest_and_counts, test_rows_of_a_hanging_commit_are_lost_only_if_it_fails,
       test_an_epoch_survives_a_full_ring, test_the_reader_sleeps_until_it_is_urgent_or_half_full,

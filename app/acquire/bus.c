@@ -315,7 +315,7 @@ static void poll_meter(struct bus *bus, unsigned index)
     poll.port_problem = bus->line && is_port_error(poll.result) ? bus->problem : NULL;
     poll.next_slice = schedule_slice(&bus->schedule, index, bus->schedule.entries[index].next_us);
     poll.urgent = !bus->row_pushed;
-    poll.keep_words = bus->setup.config->journal.keep_words;
+    poll.keep_words = atomic_load(bus->setup.keep_words);
 
     change = bus_meter_result(meter, &poll, bus->sample);
     bus->row_pushed |= poll.result == 0;
@@ -394,6 +394,21 @@ int bus_join(struct bus *bus, uint64_t deadline_us)
 const char *bus_name(const struct bus *bus)
 {
     return bus->name;
+}
+
+const struct config *bus_config(const struct bus *bus)
+{
+    return bus->setup.config;
+}
+
+void bus_set_slot(struct bus *bus, unsigned meter, uint16_t slot)
+{
+    bus->meters[meter].slot = slot;
+}
+
+uint16_t bus_slot(const struct bus *bus, unsigned meter)
+{
+    return bus->meters[meter].slot;
 }
 
 unsigned bus_meter_count(const struct bus *bus)

@@ -24,6 +24,7 @@ struct bus_setup {
     struct queue *queue;
     uint64_t start_us;              // monotonic; when slices begin to count, for all buses the same
     int stop_fd;                    // becomes readable, and stays so, when the bus is to end
+    const atomic_bool *keep_words;  // whether rows carry the raw words
     atomic_uint *busy_buses;        // as in struct writer_setup
     atomic_bool *commit_wanted;
     void (*changed)(void *data);    // called from the bus's thread when a meter's state changes
@@ -52,7 +53,14 @@ int bus_start(struct bus *bus) MUST_CHECK;
 int bus_join(struct bus *bus, uint64_t deadline_us) MUST_CHECK;
 void bus_free(struct bus *bus);
 
+/* Which slot of meters.h the rows of one of its meters carry. Before bus_start(). */
+void bus_set_slot(struct bus *bus, unsigned meter, uint16_t slot);
+uint16_t bus_slot(const struct bus *bus, unsigned meter);
+
 const char *bus_name(const struct bus *bus);
+
+/* The one that it was made of, for as long as it lives. */
+const struct config *bus_config(const struct bus *bus);
 unsigned bus_meter_count(const struct bus *bus);
 unsigned bus_meter_index(const struct bus *bus, unsigned meter);    // in the configuration
 const struct layout *bus_meter_layout(const struct bus *bus, unsigned meter);

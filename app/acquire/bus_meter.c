@@ -44,7 +44,7 @@ void bus_meter_clear(struct bus_meter *meter)
 void bus_meter_flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch)
 {
     if (meter->average && average_take(meter->average, scratch)) {
-        queue_push_sample(queue, (uint16_t) meter->index, scratch, false, false);
+        queue_push_sample(queue, meter->slot, scratch, false, false);
     }
 }
 
@@ -54,7 +54,7 @@ static void push_row(struct bus_meter *meter, const struct bus_poll *poll, const
 
     if (!meter->average) {
         if (poll->result == 0) {
-            queue_push_sample(poll->queue, (uint16_t) meter->index, sample, poll->keep_words, poll->urgent);
+            queue_push_sample(poll->queue, meter->slot, sample, poll->keep_words, poll->urgent);
         }
         return;
     }

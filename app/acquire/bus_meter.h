@@ -8,6 +8,7 @@
 
 struct bus_meter {
     unsigned index;                  // in the configuration
+    uint16_t slot;                   // in its rows
     const struct meter_config *config;
     struct source *source;
     uint32_t model_timeout_us;

@@ -26,6 +26,22 @@ size_t buses_queue_capacity(const struct config *config)
     return capacity;
 }
 
+/* Of the meters of a bus that was just made. */
+static int add_slots(struct buses *buses, struct bus *bus)
+{
+    for (unsigned i = 0; i < bus_meter_count(bus); i++) {
+        const struct meter_config *meter = &bus_config(bus)->meters[bus_meter_index(bus, i)];
+        int slot = meters_add(buses->meters, meter->name, meter->model ? meter->model->id : "exec",
+                              bus_meter_layout(bus, i));
+
+        if (slot < 0) {
+            return slot;
+        }
+        bus_set_slot(bus, i, (uint16_t) slot);
+    }
+    return 0;
+}
+
 static int add_bus(struct buses *buses, const struct bus_setup *common, const unsigned *meters, unsigned meter_count)
 {
     struct bus_setup setup = *common;
@@ -39,11 +55,8 @@ static int add_bus(struct buses *buses, const struct bus_setup *common, const un
         log_error("meter '%s' cannot be prepared: %s", common->config->meters[meters[0]].name, strerror(-r));
         return r;
     }
-    for (unsigned i = 0; i < meter_count; i++) {
-        buses->layouts[meters[i]] = bus_meter_layout(bus, i);
-    }
     buses->list[buses->count++] = bus;
-    return 0;
+    return add_slots(buses, bus);
 }
 
 static int add_lines(struct buses *buses, const struct bus_setup *common)
@@ -71,14 +84,14 @@ static int add_lines(struct buses *buses, const struct bus_setup *common)
     return 0;
 }
 
-int buses_init(struct buses *ret, const struct bus_setup *common)
+int buses_init(struct buses *ret, struct meters *meters, const struct bus_setup *common)
 {
     const struct config *config = common->config;
     int r;
 
-    *ret = (struct buses){ .list = calloc(config->bus_count + config->meter_count, sizeof(ret->list[0])),
-                           .layouts = calloc(config->meter_count, sizeof(ret->layouts[0])) };
-    if (!ret->list || !ret->layouts) {
+    *ret = (struct buses){ .meters = meters,
+                           .list = calloc(config->bus_count + config->meter_count, sizeof(ret->list[0])) };
+    if (!ret->list) {
         return -ENOMEM;
     }
 
@@ -97,7 +110,6 @@ void buses_clear(struct buses *buses)
         bus_free(buses->list[i]);
     }
     free(TAKE(buses->list));
-    free(TAKE(buses->layouts));
     buses->count = 0;
 }
 

@@ -4,12 +4,13 @@
 /* All buses of a configuration: made, started, watched and ended together. Used by the core's thread. */
 
 #include "app/acquire/bus.h"
+#include "app/acquire/meters.h"
 
 struct buses {
+    struct meters *meters;
     struct bus **list;
     unsigned count;
     unsigned running;                // how many threads there are
-    const struct layout **layouts;   // of each meter, in the configuration's order
 };
 
 /* The room in a queue that 60 s of a configuration's rows take, and what happens meanwhile. */
@@ -17,9 +18,9 @@ size_t buses_queue_capacity(const struct config *config);
 
 /*
  * Make them. Modbus meters of a bus share one; whatever else there is has one of its own. `common` is a bus_setup
- * without meters. Says what went wrong. buses_clear() frees what was made, also after an error.
+ * without meters. Their meters get slots. Says what went wrong. buses_clear() frees what was made, also after an error.
  */
-int buses_init(struct buses *ret, const struct bus_setup *common) MUST_CHECK;
+int buses_init(struct buses *ret, struct meters *meters, const struct bus_setup *common) MUST_CHECK;
 void buses_clear(struct buses *buses);
 
 int buses_start(struct buses *buses) MUST_CHECK;

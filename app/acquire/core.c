@@ -29,6 +29,8 @@ struct core {
     const struct config *config;
     struct loop *loop;
     struct queue *queue;
+    struct meters *meters;
+    atomic_bool keep_words;
     struct writer *writer;
     struct buses buses;
     struct clock_state clock;
@@ -41,7 +43,7 @@ struct core {
 
     /* For the status file, kept for the next time. */
     struct text status;
-    uint64_t *committed;             // [config->meter_count]
+    uint64_t committed[METERS_SLOTS];
     double values[MAX_POINTS];
     char notified[160];
     bool status_failing;
@@ -65,10 +67,10 @@ static void add_meter(struct core *core, struct bus *bus, unsigned meter)
 
     bus_get_meter(bus, meter, &status, core->values);
     report_add_meter(&core->status, &(struct report_meter){ .name = config->name,
-                                                            .layout = core->buses.layouts[index],
+                                                            .layout = bus_meter_layout(bus, meter),
                                                             .status = &status,
                                                             .values = core->values,
-                                                            .committed_boot_ms = core->committed[index],
+                                                            .committed_boot_ms = core->committed[bus_slot(bus, meter)],
                                                             .row_ms = MAX(config->interval_ms, config->log_every_ms),
                                                             .now_us = clock_monotonic_us() });
 }
@@ -137,7 +139,7 @@ static void write_status(struct core *core, const char *state)
     int r;
 
     writer_get_status(core->writer, &writer);
-    writer_get_committed(core->writer, core->committed, core->config->meter_count);
+    writer_get_committed(core->writer, core->committed);
     buses_count(&core->buses, &live, &new);
 
     status_begin(&core->status, PROGRAM, state ? state : find_state(live, new),
@@ -242,9 +244,8 @@ static int core_make(struct core *core)
 
     core->start_us = clock_monotonic_us();
     core->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    core->committed = calloc(config->meter_count, sizeof(core->committed[0]));
-    if (core->stop_fd < 0 || !core->committed) {
-        return core->stop_fd < 0 ? -errno : -ENOMEM;
+    if (core->stop_fd < 0) {
+        return -errno;
     }
 
     // First, so that the signals are blocked in every thread.
@@ -252,12 +253,18 @@ static int core_make(struct core *core)
     if (r < 0) {
         return r;
     }
+    r = meters_new(&core->meters);
+    if (r < 0) {
+        return r;
+    }
+    atomic_store(&core->keep_words, config->journal.keep_words);
     r = queue_new(buses_queue_capacity(config), &core->queue);
     if (r < 0) {
         return r;
     }
-    return buses_init(&core->buses, &(struct bus_setup){ .config = config,
+    return buses_init(&core->buses, core->meters, &(struct bus_setup){ .config = config,
                                                          .queue = core->queue,
+                                                         .keep_words = &core->keep_words,
                                                          .start_us = core->start_us,
                                                          .stop_fd = core->stop_fd,
                                                          .busy_buses = &core->busy_buses,
@@ -273,7 +280,7 @@ static void core_clear(struct core *core)
     queue_free(core->queue);
     loop_free(core->loop);
     text_clear(&core->status);
-    free(core->committed);
+    meters_free(core->meters);
     macros_close(&core->stop_fd);
 }
 
@@ -285,8 +292,8 @@ static int start_writer(struct core *core)
     if (r < 0) {
         return r;
     }
-    return writer_start(&(struct writer_setup){ .config = core->config,
-                                                .layouts = core->buses.layouts,
+    return writer_start(&(struct writer_setup){ .journal = core->config->journal,
+                                                .meters = core->meters,
                                                 .queue = core->queue,
                                                 .directory = core->directory,
                                                 .start_us = core->start_us,

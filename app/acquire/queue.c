@@ -36,6 +36,8 @@ struct queue {
     uint8_t *ring;
     size_t capacity;
     uint64_t tail, next, head;
+    uint64_t pushed, gone;     // records since the queue was made: all, and those that are no longer in the ring
+    uint64_t read;             // from tail to next
     uint64_t lost;             // for good
     uint64_t lost_unreleased;  // went while they were read but not released: lost only after a rewind
     struct epoch lost_epoch;   // the newest whose record went unreleased; delivered before the next record
@@ -107,6 +109,10 @@ static void drop_oldest(struct queue *queue)
     } else if (header->kind != FILLER) {
         *(was_read ? &queue->lost_unreleased : &queue->lost) += 1;
     }
+    if (header->kind != FILLER) {
+        queue->gone++;
+        queue->read -= was_read;
+    }
     queue->tail += header->size;
     queue->next = MAX(queue->next, queue->tail);
 }
@@ -143,6 +149,7 @@ static void finish(struct queue *queue, const struct header *header, bool urgent
     bool half = before <= queue->capacity / 2 && after > queue->capacity / 2;
 
     queue->head += header->size;
+    queue->pushed++;
     (void) pthread_mutex_unlock(&queue->mutex);
     if (urgent || half) {
         queue_wake(queue);
@@ -277,6 +284,7 @@ static int read_locked(struct queue *queue, struct record *ret)
     header = header_at(queue, queue->next);
     unpack(header, ret);
     queue->next += header->size;
+    queue->read++;
     return 1;
 }
 
@@ -294,6 +302,8 @@ void queue_release(struct queue *queue)
 {
     (void) pthread_mutex_lock(&queue->mutex);
     queue->tail = queue->next;
+    queue->gone += queue->read;
+    queue->read = 0;
     if (queue->tail == queue->head) {
         queue->tail = queue->next = queue->head = 0;  // so that a card that works needs the ring's first pages only
     }
@@ -308,10 +318,72 @@ void queue_rewind(struct queue *queue)
 {
     (void) pthread_mutex_lock(&queue->mutex);
     queue->next = queue->tail;
+    queue->read = 0;
     queue->lost += queue->lost_unreleased;
     queue->lost_unreleased = 0;
     queue->epoch_is_read = false;
     (void) pthread_mutex_unlock(&queue->mutex);
+}
+
+uint64_t queue_pushed(struct queue *queue)
+{
+    uint64_t pushed;
+
+    (void) pthread_mutex_lock(&queue->mutex);
+    pushed = queue->pushed;
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return pushed;
+}
+
+bool queue_is_released(struct queue *queue, uint64_t pushed)
+{
+    bool is_released;
+
+    (void) pthread_mutex_lock(&queue->mutex);
+    is_released = queue->gone >= pushed;
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return is_released;
+}
+
+/* Copy all records into another ring, one behind the other; the mutex is held. */
+static void move(struct queue *queue, uint8_t *ring, size_t capacity)
+{
+    uint64_t from = queue->tail, to = 0, next = 0;
+
+    while (from < queue->head) {
+        const struct header *header = header_at(queue, from);
+
+        next = from == queue->next ? to : next;
+        if (header->kind != FILLER) {
+            memcpy(ring + to, header, header->size);
+            to += header->size;
+        }
+        from += header->size;
+    }
+    queue->next = queue->next == queue->head ? to : next;
+    queue->tail = 0;
+    queue->head = to;
+    free(queue->ring);
+    queue->ring = ring;
+    queue->capacity = capacity;
+}
+
+int queue_grow(struct queue *queue, size_t capacity)
+{
+    uint8_t *ring;
+
+    capacity = aligned(capacity);
+    if (capacity <= queue->capacity) {
+        return 0;  // only this function changes it, and one thread calls it
+    }
+    ring = malloc(capacity);
+    if (!ring) {
+        return -ENOMEM;
+    }
+    (void) pthread_mutex_lock(&queue->mutex);
+    move(queue, ring, capacity);
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return 0;
 }
 
 uint64_t queue_lost(struct queue *queue)

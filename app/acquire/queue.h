@@ -29,7 +29,7 @@ struct record {
     uint64_t boot_ms;
 
     /* RECORD_SAMPLE */
-    uint16_t meter;                    // index in the configuration
+    uint16_t meter;                    // slot, as in meters.h
     bool missing;                      // a value is missing
     bool held;                         // one is held back by the counter guard
     unsigned value_count;
@@ -76,6 +76,16 @@ void queue_drain_wakes(struct queue *queue);
 int queue_read(struct queue *queue, struct record *ret);
 void queue_release(struct queue *queue);   // all that was read is durable
 void queue_rewind(struct queue *queue);    // nothing of it is: read it again
+
+/* Room for more from now on, if it is less. Errors: -ENOMEM, and nothing has changed */
+int queue_grow(struct queue *queue, size_t capacity) MUST_CHECK;
+
+/*
+ * How many records were pushed since the queue was made, and whether all that were by then are durable or lost: the
+ * reader has nothing more to do with them.
+ */
+uint64_t queue_pushed(struct queue *queue);
+bool queue_is_released(struct queue *queue, uint64_t pushed);
 
 /* Samples and events that went because the ring was full, since the queue was made. */
 uint64_t queue_lost(struct queue *queue);

@@ -29,18 +29,21 @@ struct writer {
     bool is_opened;
     int open_result;
     struct writer_status status;
-    uint64_t *committed;         // [meter_count]
+    uint64_t *committed;         // [METERS_SLOTS]
+    struct config_journal wanted;
 
     /* The thread's own. */
+    struct config_journal settings;
     struct journal *journal;     // NULL: to be opened
     struct record record;
     struct journal_row row;
     struct epoch epoch;          // of the rows to come
     struct epoch stored_epoch;   // of the rows that are committed
     bool epoch_added;            // to this journal, since it was opened
-    bool meters_added;
-    int64_t *ids;                // [meter_count]
-    uint64_t *pending;           // [meter_count] newest row of the open transaction; 0: none
+    uint64_t meters_stamp;       // meters up to this one are in it
+    int64_t *ids;                // [METERS_SLOTS] in it,
+    uint64_t *stamps;            // [METERS_SLOTS] of the meter that the id is of; 0: none
+    uint64_t *pending;           // [METERS_SLOTS] newest row of the open transaction; 0: none
     uint64_t lost_told;
     uint64_t failing_since_us;   // 0: all is well
     uint64_t next_commit_us;
@@ -99,11 +102,41 @@ void writer_get_status(struct writer *writer, struct writer_status *ret)
     ret->lost = lost;
 }
 
-void writer_get_committed(struct writer *writer, uint64_t *ret, unsigned count)
+void writer_get_committed(struct writer *writer, uint64_t *ret)
+{
+    const unsigned count = meters_count(writer->setup.meters);
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    memcpy(ret, writer->committed, count * sizeof(*ret));
+    (void) pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_forget(struct writer *writer, unsigned slot)
 {
     (void) pthread_mutex_lock(&writer->mutex);
-    memcpy(ret, writer->committed, MIN(count, writer->setup.config->meter_count) * sizeof(*ret));
+    writer->committed[slot] = 0;
     (void) pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_set_journal(struct writer *writer, const struct config_journal *journal)
+{
+    (void) pthread_mutex_lock(&writer->mutex);
+    writer->wanted = *journal;
+    (void) pthread_mutex_unlock(&writer->mutex);
+    queue_wake(writer->setup.queue);
+}
+
+/* A journal that is open keeps words or not since it was opened. */
+static void take_settings(struct writer *writer)
+{
+    const bool kept_words = writer->settings.keep_words;
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    writer->settings = writer->wanted;
+    (void) pthread_mutex_unlock(&writer->mutex);
+    if (writer->settings.keep_words != kept_words && writer->journal) {
+        journal_close(TAKE(writer->journal));
+    }
 }
 
 /* --- opening --- */
@@ -137,12 +170,13 @@ static int open_journal(struct writer *writer)
 {
     int r;
 
-    r = journal_open(writer->setup.directory, writer->setup.config->journal.keep_words, &writer->journal);
+    r = journal_open(writer->setup.directory, writer->settings.keep_words, &writer->journal);
     if (r < 0) {
         return r;
     }
     writer->epoch_added = false;
-    writer->meters_added = false;
+    writer->meters_stamp = 0;
+    memset(writer->stamps, 0, meters_count(writer->setup.meters) * sizeof(writer->stamps[0]));
     return 0;
 }
 
@@ -181,10 +215,42 @@ static int open_first(struct writer *writer)
 
 /* --- storing --- */
 
+static int add_meter(struct writer *writer, unsigned slot, const struct meters_entry *entry)
+{
+    int r;
+
+    r = journal_add_meter(writer->journal, entry->name, entry->model, entry->layout, &writer->ids[slot]);
+    if (r == 0) {
+        writer->stamps[slot] = entry->stamp;
+    }
+    return r;
+}
+
+/* Those of which rows may come; a retired one only if one still does, since what it points to may be gone. */
+static int add_meters(struct writer *writer)
+{
+    struct meters *meters = writer->setup.meters;
+    const uint64_t stamp = meters_stamp(meters);
+    const unsigned count = meters_count(meters);
+
+    for (unsigned i = 0; i < count && writer->meters_stamp != stamp; i++) {
+        struct meters_entry entry;
+
+        if (meters_get(meters, i, &entry) && !entry.retired && writer->stamps[i] != entry.stamp) {
+            int r = add_meter(writer, i, &entry);
+
+            if (r < 0) {
+                return r;
+            }
+        }
+    }
+    writer->meters_stamp = stamp;
+    return 0;
+}
+
 /* A journal that was just opened knows neither the epoch nor the meters. */
 static int prepare(struct writer *writer)
 {
-    const struct config *config = writer->setup.config;
     int r;
 
     assert(writer->epoch.boot_id[0] || writer->epoch.wall_ms);  // the core pushes an epoch before anything else
@@ -195,26 +261,23 @@ static int prepare(struct writer *writer)
         }
         writer->epoch_added = true;
     }
-    for (unsigned i = 0; i < config->meter_count && !writer->meters_added; i++) {
-        const struct meter_config *meter = &config->meters[i];
-
-        r = journal_add_meter(writer->journal, meter->name, meter->model ? meter->model->id : "exec",
-                              writer->setup.layouts[i], &writer->ids[i]);
-        if (r < 0) {
-            return r;
-        }
-    }
-    writer->meters_added = true;
-    return 0;
+    return add_meters(writer);
 }
 
 static int store_sample(struct writer *writer, const struct record *record)
 {
     struct journal_row *row = &writer->row;
     unsigned at = 0;
+    struct meters_entry entry;
     uint64_t seq;
     int r;
 
+    if (meters_get(writer->setup.meters, record->meter, &entry) && writer->stamps[record->meter] != entry.stamp) {
+        r = add_meter(writer, record->meter, &entry);
+        if (r < 0) {
+            return r;
+        }
+    }
     row->epoch = writer->epoch.number;
     row->boot_ms = record->boot_ms;
     row->meter = writer->ids[record->meter];
@@ -312,7 +375,7 @@ static void fail(struct writer *writer, int error)
     }
     queue_rewind(writer->setup.queue);
     writer->epoch = writer->stored_epoch;
-    memset(writer->pending, 0, writer->setup.config->meter_count * sizeof(writer->pending[0]));
+    memset(writer->pending, 0, meters_count(writer->setup.meters) * sizeof(writer->pending[0]));
 
     (void) pthread_mutex_lock(&writer->mutex);
     is_news = writer->status.state != state;
@@ -332,7 +395,7 @@ static void fail(struct writer *writer, int error)
 
 static void succeed(struct writer *writer, uint64_t lost)
 {
-    const unsigned meter_count = writer->setup.config->meter_count;
+    const unsigned meter_count = meters_count(writer->setup.meters);
 
     queue_release(writer->setup.queue);
     writer->stored_epoch = writer->epoch;
@@ -362,16 +425,16 @@ static void succeed(struct writer *writer, uint64_t lost)
 
 static void prune(struct writer *writer)
 {
-    const struct config *config = writer->setup.config;
+    const struct config_journal *settings = &writer->settings;
     int r;
 
     if (clock_monotonic_us() < writer->next_prune_us) {
         return;
     }
     writer->next_prune_us = clock_monotonic_us() + PRUNE_EACH_US;
-    r = journal_prune(writer->journal, config->journal.keep_days, config->journal.budget_bytes);
+    r = journal_prune(writer->journal, settings->keep_days, settings->budget_bytes);
     if (r > 0) {
-        log_info("the oldest %d journal segments were removed (keep = %u days)", r, config->journal.keep_days);
+        log_info("the oldest %d journal segments were removed (keep = %u days)", r, settings->keep_days);
     } else if (r < 0) {
         log_warning("old journal segments cannot be removed: %s; trying again in an hour", strerror(-r));
     }
@@ -420,7 +483,7 @@ static bool wait_until(struct writer *writer, uint64_t until_us)
 /* Commits are at multiples of `commit` since the start, just behind the slices that begin there. */
 static uint64_t next_commit_us(const struct writer *writer)
 {
-    uint64_t commit_us = MAX(writer->setup.config->journal.commit_ms, 1u) * UINT64_C(1000);
+    uint64_t commit_us = MAX(writer->settings.commit_ms, 1u) * UINT64_C(1000);
     uint64_t origin_us = writer->setup.start_us + COMMIT_AFTER_US;
     uint64_t now_us = clock_monotonic_us();
 
@@ -429,7 +492,7 @@ static uint64_t next_commit_us(const struct writer *writer)
 
 static void wait_for_work(struct writer *writer)
 {
-    const uint64_t commit_us = writer->setup.config->journal.commit_ms * UINT64_C(1000);
+    const uint64_t commit_us = writer->settings.commit_ms * UINT64_C(1000);
     uint64_t until_us;
     bool called;
 
@@ -465,6 +528,7 @@ static void run(void *data)
 
     while (!stop) {
         wait_for_work(writer);
+        take_settings(writer);
         stop = atomic_load(&writer->stop);  // before the queue is emptied: what comes later is not ours
         writer->result = store(writer);
     }
@@ -479,12 +543,14 @@ static int writer_new(const struct writer_setup *setup, struct writer **ret)
         return -ENOMEM;
     }
     writer->setup = *setup;
-    writer->committed = calloc(setup->config->meter_count, sizeof(uint64_t));
-    writer->pending = calloc(setup->config->meter_count, sizeof(uint64_t));
-    writer->ids = calloc(setup->config->meter_count, sizeof(int64_t));
+    writer->settings = writer->wanted = setup->journal;
+    writer->committed = calloc(METERS_SLOTS, sizeof(uint64_t));
+    writer->pending = calloc(METERS_SLOTS, sizeof(uint64_t));
+    writer->stamps = calloc(METERS_SLOTS, sizeof(uint64_t));
+    writer->ids = calloc(METERS_SLOTS, sizeof(int64_t));
     (void) pthread_mutex_init(&writer->mutex, NULL);
     thread_condition_init(&writer->opened);
-    if (!writer->committed || !writer->pending || !writer->ids) {
+    if (!writer->committed || !writer->pending || !writer->stamps || !writer->ids) {
         writer_free(writer);
         return -ENOMEM;
     }
@@ -551,6 +617,7 @@ void writer_free(struct writer *writer)
     }
     free(writer->committed);
     free(writer->pending);
+    free(writer->stamps);
     free(writer->ids);
     (void) pthread_cond_destroy(&writer->opened);
     (void) pthread_mutex_destroy(&writer->mutex);

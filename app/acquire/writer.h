@@ -8,6 +8,7 @@
  * decides what is lost then, and an event says so.
  */
 
+#include "app/acquire/meters.h"
 #include "app/acquire/queue.h"
 #include "app/config/config.h"
 
@@ -39,8 +40,8 @@ struct writer_status {
 };
 
 struct writer_setup {
-    const struct config *config;
-    const struct layout *const *layouts;  // of each meter, in the configuration's order
+    struct config_journal journal;
+    struct meters *meters;             // of the rows in the queue
     struct queue *queue;
     const char *directory;
     uint64_t start_us;                 // when slices begin to count
@@ -71,8 +72,14 @@ void writer_free(struct writer *writer);
 
 void writer_get_status(struct writer *writer, struct writer_status *ret);
 
-/* Boot clock of each meter's last committed row, 0 = none yet, into ret[count]. */
-void writer_get_committed(struct writer *writer, uint64_t *ret, unsigned count);
+/* Boot clock of each slot's last committed row, 0 = none yet, into ret[METERS_SLOTS] as far as slots are in use. */
+void writer_get_committed(struct writer *writer, uint64_t *ret);
+
+/* The slot is free: another meter may get it. */
+void writer_forget(struct writer *writer, unsigned slot);
+
+/* Go on with these settings; keep_words counts from the next segment on. */
+void writer_set_journal(struct writer *writer, const struct config_journal *journal);
 
 /* Whether the error means "full", "readonly" or just "failed". Pure. */
 enum writer_state writer_state_of(int error);

@@ -54,6 +54,13 @@ struct meter_config {
     const char *file;
 };
 
+struct config_journal {
+    unsigned commit_ms;
+    unsigned keep_days;
+    uint64_t budget_bytes;             // 0: half the partition
+    bool keep_words;
+};
+
 struct config {
     struct {
         char name[METER_ID_SIZE];      // "": made from the board's serial number
@@ -63,12 +70,7 @@ struct config {
         const char *log_level;         // NULL: "info"; an option on the command line wins
         const char *log_file;          // NULL: stderr
     } appliance;
-    struct {
-        unsigned commit_ms;
-        unsigned keep_days;
-        uint64_t budget_bytes;         // 0: half the partition
-        bool keep_words;
-    } journal;
+    struct config_journal journal;
     struct {
         unsigned burst_ms;
         enum csv_format csv;
