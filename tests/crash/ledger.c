@@ -202,7 +202,8 @@ static void check_values(const struct checking *checking, const struct journal_r
 }
 
 /* Its meter and epoch are there and are what they were. */
-static void check_references(struct checking *checking, const struct journal_row *row, const struct ledger_row *expected)
+static void check_references(struct checking *checking, const struct journal_row *row,
+                             const struct ledger_row *expected)
 {
     const char *what = checking->what;
     struct journal_meter *meter;

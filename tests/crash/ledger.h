@@ -4,8 +4,8 @@
 /*
  * What was given to a journal, what of it was acknowledged, and whether a journal still has exactly that.
  *
- * Each row has a serial number of its own, from which all its values follow, so that a row that is lost, doubled, changed
- * or under another meter is seen. The writer here behaves as app/acquire/writer.c does: after an error everything since
+ * Each row has a serial number of its own, from which all its values follow, so that a row that is lost, doubled,
+ * changed or under another meter is seen. The writer here behaves as app/acquire/writer.c does: after an error everything since
  * the last commit is given once more.
  */
 
@@ -38,7 +38,8 @@ void ledger_init(struct ledger *ledger, unsigned meter_count, unsigned value_cou
 void ledger_clear(struct ledger *ledger);  // closes the journal
 
 /* Open the journal, with an epoch of that boot and all meters. */
-int ledger_open(struct ledger *ledger, const char *directory, const char *boot_id, enum clock_quality quality) MUST_CHECK;
+int ledger_open(struct ledger *ledger, const char *directory, const char *boot_id,
+                enum clock_quality quality) MUST_CHECK;
 void ledger_close(struct ledger *ledger);
 
 /* Another epoch of the same boot. */
@@ -58,8 +59,8 @@ struct ledger_view {
 };
 
 /*
- * Whether a journal that is read from has all acknowledged rows, each once, with its values, meter and epoch, and beside
- * them only whole commits that were under way. Fails the test with `what` if not. Returns the highest seq.
+ * Whether a journal that is read from has all acknowledged rows, each once, with its values, meter and epoch, and
+ * beside them only whole commits that were under way. Fails the test with `what` if not. Returns the highest seq.
  * patient: -EAGAIN is not a failure but the answer 0.
  */
 uint64_t ledger_check(const struct ledger *ledger, const struct ledger_view *view, const char *directory, bool patient,

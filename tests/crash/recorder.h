@@ -5,14 +5,14 @@
  * What a program asks of the file system, written down call by call, and what may be on the card if the power is cut
  * at any of them.
  *
- * The calls (open, write, pwrite, ftruncate, fsync, rename, unlink, mkdir ...) are interposed: the definitions here stand
- * before those of the C library, for our code and for SQLite alike. Only what happens below one directory is recorded.
+ * The calls (open, write, pwrite, ftruncate, fsync, rename, unlink, mkdir ...) are interposed: the definitions here
+ * stand before those of the C library, for our code and for SQLite alike. Only what happens below one directory is recorded.
  *
  * The model, at the layer of files:
  * - fsync and fdatasync of a file make all that was written to it before durable; fsync of a directory all that was
  *   made, renamed and removed in it before. Nothing else makes anything durable, so this is stricter than ext4.
- * - What is not durable may be on the card or not, each sector of 512 or 4096 bytes by itself, and the size of a file by
- *   itself; a hole reads as zeroes. A sector is old or new, never a mixture.
+ * - What is not durable may be on the card or not, each sector of 512 or 4096 bytes by itself, and the size of a file
+ *   by itself; a hole reads as zeroes. A sector is old or new, never a mixture.
  * - What was done in a directory is kept or lost from some point on, in its order, each directory by itself.
  * - Mapped memory (the -shm) is not recorded: an image has the file empty, or old garbage in it, or not at all.
  * - fsync is honest. A card that lies about it is not in this model; nor are sectors that go bad.

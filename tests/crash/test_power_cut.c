@@ -98,8 +98,8 @@ static void prune(struct history *history, struct ledger *ledger, const char *di
 }
 
 /*
- * 79 meters of 12 values over two boots and three weeks: segments begin and are sealed, the clock becomes known late, so
- * that sealed segments are written once more, and the oldest are pruned.
+ * 79 meters of 12 values over two boots and three weeks: segments begin and are sealed, the clock becomes known late,
+ * so that sealed segments are written once more, and the oldest are pruned.
  */
 static void write_plant(struct history *history, struct ledger *ledger, const char *directory)
 {
@@ -140,8 +140,8 @@ struct tally {
 };
 
 /* Open it as after the cut, compare, go on, compare. */
-static void check_image(const struct ledger *ledger, const struct ledger_view *view, uint64_t *seed, struct tally *tally,
-                        const char *what)
+static void check_image(const struct ledger *ledger, const struct ledger_view *view, uint64_t *seed,
+                        struct tally *tally, const char *what)
 {
     struct ledger after = *ledger;
     struct ledger_view then = *view;
