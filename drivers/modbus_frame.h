@@ -25,6 +25,7 @@ struct modbus_request {
     uint16_t address;      // on the wire: from 0
     uint16_t count;        // 1 to 125
     uint16_t transaction;  // of Modbus TCP
+    bool exact;            // a line never asks for more registers in its place
 };
 
 /* What a stream of bytes is, held against the request it should answer. */

@@ -32,6 +32,11 @@ void source_closep(struct source **source)
     source_close(*source);
 }
 
+const struct point *source_point(const struct source *source, unsigned column, unsigned *ret_word_offset)
+{
+    return source->ops->point ? source->ops->point(source, column, ret_word_offset) : NULL;
+}
+
 const struct layout *source_layout(const struct source *source)
 {
     return source->ops->layout(source);
@@ -71,4 +76,17 @@ int source_probe(struct source *source, uint32_t timeout_us)
     // a source that only listens: its poll is the probe
     sample = calloc(1, sizeof(*sample));
     return sample ? source->ops->next(source, clock_monotonic_us() + timeout_us, sample) : -ENOMEM;
+}
+
+unsigned source_learned(const struct source *source, struct text *ret)
+{
+    if (ret) {
+        text_reset(ret);
+    }
+    return source->ops->learned ? source->ops->learned(source, ret) : 0;
+}
+
+int source_teach(struct source *source, const char *learned)
+{
+    return source->ops->teach ? source->ops->teach(source, learned) : -EBADMSG;
 }

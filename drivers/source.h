@@ -44,6 +44,7 @@ struct source_setup {
     unsigned unit;                     // 1 to 247 (TCP: 0 to 255)
     unsigned timeout_ms;               // 0: the model's
     unsigned max_registers;            // 0: the model's
+    bool yields;                       // other meters wait for the line: -EAGAIN instead of a sleep
 
     /* SOURCE_CURRENTCOST: port of its own. SOURCE_EXEC: command line for sh -c, and what it prints */
     struct endpoint port;
@@ -63,11 +64,19 @@ void source_closep(struct source **source);
 const struct layout *source_layout(const struct source *source);
 
 /*
+ * The point that a column is decoded from, and where its words stand in a sample's (SOURCE_MODBUS); NULL for a number
+ * that is not of registers.
+ */
+const struct point *source_point(const struct source *source, unsigned column, unsigned *ret_word_offset);
+
+/*
  * One poll. Returns by the deadline (monotonic clock), and keeps trying for as long as it is asked: a meter that
  * vanished is news, not a reason to give up.
  *
  * Returns 0 if at least one value came: those that did not are NAN with their reason. Otherwise the reason is
  * also in the sample and the result is
+ *   -EAGAIN   not asked: a late answer to an earlier request might pass for this one's until timing.not_before_us
+ *             (only if setup->yields)
  *   -ETIMEDOUT silent   -EBADMSG damaged answers   -EOPNOTSUPP everything refused
  *   -ENODEV and what line_open() and serial_open() give: the port is not there
  */
@@ -87,12 +96,23 @@ struct source_timing {
     uint32_t poll_us;        // of the plan as it is now, predicted; 0 for listening sources
     uint32_t latency_us;     // measured, 0 = none yet
     uint32_t timeout_us;     // in use now
+    uint32_t probe_us;       // for source_probe(), of a meter that answered before
+    uint64_t not_before_us;  // after -EAGAIN: when it can be asked (monotonic)
     unsigned request_count;  // of one poll
 };
 void source_timing(const struct source *source, struct source_timing *ret);
 
 /*
  * A short question instead of a whole poll, to see whether a dead meter is back: its shortest request, with the
- * given time-out. 0: it answered. The next source_next() polls as usual.
+ * given time-out. 0: it answered, or refused, which is an answer too. The next source_next() polls as usual.
+ * Errors: as source_next()
  */
 int source_probe(struct source *source, uint32_t timeout_us) MUST_CHECK;
+
+/*
+ * What it has learned of its meter and would have to find out again after a restart: one line of words, "" if there is
+ * nothing. Returns a number that changes when the words do; with ret NULL only that.
+ * And back again, before the first poll. Errors: -ESTALE learned with other settings   -EBADMSG no such words
+ */
+unsigned source_learned(const struct source *source, struct text *ret);
+int source_teach(struct source *source, const char *learned) MUST_CHECK;

@@ -4,7 +4,7 @@
 /*
  * Between source.c and the drivers behind it; nobody else includes this. Each driver's own struct has struct
  * source as its first member and fills in the table. source.c calls straight through it; an operation that is
- * NULL means: no texts, no timing, and a probe that is a poll whose values are thrown away.
+ * NULL means: no texts, no timing, no registers, and a probe that is a poll whose values are thrown away.
  */
 
 #include "drivers/source.h"
@@ -18,6 +18,9 @@ struct source_ops {
                     const char **ret_text);
     void (*timing)(const struct source *source, struct source_timing *ret);
     int (*probe)(struct source *source, uint32_t timeout_us);
+    unsigned (*learned)(const struct source *source, struct text *ret);
+    int (*teach)(struct source *source, const char *learned);
+    const struct point *(*point)(const struct source *source, unsigned column, unsigned *ret_word_offset);
 };
 
 struct source {

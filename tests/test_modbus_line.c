@@ -24,6 +24,7 @@ enum deed {
     ANSWER_LATE,        // the answer comes when the next request has, before its own
     DAMAGE,             // one bit of the answer is wrong
     REFUSE,             // exception 2
+    REFUSE_LATE,        // the same, when the next request has come, before its own answer
     ECHO_FIRST,               // the request comes back first
     NOISE,              // before the answer
     DRIP,               // byte by byte
@@ -77,6 +78,9 @@ static bool do_deed(struct peer *peer, enum deed deed, const struct modbus_reque
     case ANSWER_LATE:
         memcpy(peer->late, frame, size);
         peer->late_size = size;
+        return true;
+    case REFUSE_LATE:
+        peer->late_size = modbus_exception_build(peer->framing, request, 2, peer->late);
         return true;
     case DAMAGE:
         frame[4] ^= 0x10;
@@ -388,16 +392,57 @@ static void test_late_answers_of_several_requests_are_all_kept_apart(void)
 static void test_a_meter_that_refuses_the_longer_request_is_asked_when_late_answers_are_over(void)
 {
     static const enum deed deeds[] = { STAY_SILENT, REFUSE, ANSWER };
+    struct modbus_request exact = { .unit = 1, .table = MODBUS_HOLDING, .address = 10, .count = 2, .exact = true };
     struct rig rig;
     uint64_t start_us;
 
     start_pty(&rig, deeds, 3);
     CHECK_EQ(ask(&rig, 0, 2), -ETIMEDOUT);
     start_us = clock_monotonic_us();
+    CHECK_EQ(ask(&rig, 10, 2), -EAGAIN);
+    CHECK(clock_monotonic_us() - start_us < 1000000);  // nobody waits here: others may be asked
+    CHECK(result.refuses_longer);
+    CHECK(result.retry_us > clock_monotonic_us() + 1000000);
+    CHECK_EQ(rig.peer.requests[1].count, 3);
+
+    CHECK_EQ(line_transact(rig.line, &exact, TIMEOUT_US, 0, words, &result), -EAGAIN);  // and it is not asked again
+    CHECK(!result.refuses_longer);
+    CHECK_EQ(rig.peer.request_count, 2);
+    CHECK_EQ(ask(&rig, 20, 5), 0);  // another length is asked at once
+    clock_sleep_until_us(result.retry_us > 0 ? result.retry_us : start_us + 2000000);
     CHECK_EQ(ask(&rig, 10, 2), 0);
-    CHECK_EQ(rig.peer.request_count, 3);
-    CHECK_EQ(rig.peer.requests[2].count, 2);
-    CHECK(clock_monotonic_us() - start_us >= 1900000);
+    CHECK_EQ(rig.peer.requests[3].count, 2);
+    stop_pty(&rig);
+}
+
+/* A refusal has no length by which it could be told apart: it counts only if no answer follows. Fault 8. */
+static void test_a_late_refusal_is_not_credited_to_the_next_request(void)
+{
+    static const enum deed deeds[] = { REFUSE_LATE, ANSWER, REFUSE_LATE, REFUSE, ANSWER };
+    struct rig rig;
+
+    start_pty(&rig, deeds, ARRAY_SIZE(deeds));
+    CHECK_EQ(ask(&rig, 0, 2), -ETIMEDOUT);
+    CHECK_EQ(ask(&rig, 10, 4), 0);
+    CHECK_EQ(ask(&rig, 20, 6), -ETIMEDOUT);
+    CHECK_EQ(ask(&rig, 30, 8), -EOPNOTSUPP);  // its own refusal came too
+    CHECK_EQ(ask(&rig, 40, 8), 0);
+    CHECK_EQ(rig.peer.requests[4].count, 9);  // the refusal may have been the other one's: the answer can be late
+    stop_pty(&rig);
+}
+
+/* Bytes that are no answer may be noise, and the answer still come. Fault 6. */
+static void test_after_noise_the_answer_may_still_be_late(void)
+{
+    static const enum deed deeds[] = { WRONG_UNIT, DAMAGE, ANSWER };
+    struct rig rig;
+
+    start_pty(&rig, deeds, 3);
+    CHECK_EQ(ask(&rig, 0, 2), -EBADMSG);
+    CHECK_EQ(ask(&rig, 10, 2), -EBADMSG);
+    CHECK_EQ(rig.peer.requests[1].count, 3);
+    CHECK_EQ(ask(&rig, 20, 3), 0);
+    CHECK_EQ(rig.peer.requests[2].count, 3);  // what came damaged has come
     stop_pty(&rig);
 }
 
@@ -602,10 +647,13 @@ TESTS(test_a_meter_answers, test_whoever_slept_too_long_does_not_know_when_the_a
       test_a_late_answer_is_never_credited_to_the_next_request_of_its_length,
       test_late_answers_of_several_requests_are_all_kept_apart,
       test_a_meter_that_refuses_the_longer_request_is_asked_when_late_answers_are_over,
+      test_a_late_refusal_is_not_credited_to_the_next_request,
+      test_after_noise_the_answer_may_still_be_late,
       test_a_port_that_vanishes_is_told_and_used_again_when_it_is_back,
       test_a_port_in_use_or_of_no_serial_device_is_explained, test_a_setting_is_changed_for_the_next_request,
       test_between_requests_there_is_silence,
-      test_a_line_is_silent_before_it_is_given_away_not_after_it_is_taken, test_modbus_tcp_answers_refuses_and_is_silent,
+      test_a_line_is_silent_before_it_is_given_away_not_after_it_is_taken,
+      test_modbus_tcp_answers_refuses_and_is_silent,
       test_a_foreign_transaction_on_tcp_is_stepped_over_and_never_credited,
       test_a_connection_that_is_closed_is_opened_again_at_the_next_request,
       test_rtu_over_tcp_keeps_late_answers_apart_as_a_serial_line_does,

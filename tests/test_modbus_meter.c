@@ -68,6 +68,7 @@ static void ask(struct modbus_meter *meter, struct device *device, const struct 
         for (unsigned i = request->first; i < request->last; i++) {
             device->read[meter->slots[i].point->address] = true;
         }
+        meter_answered(meter, request);
         return;
     }
     if (request->last - request->first == 1) {
@@ -145,7 +146,7 @@ static void test_a_refused_point_is_found_and_everything_else_read_in_the_same_p
         CHECK(poll_device(&meter, &device, 0) <= 12);  // 1 + 2 log2(24)
         check_all_read_but(&device, device.hole);
         // from then on it is known: the point is not asked for, and nothing is refused
-        CHECK(poll_device(&meter, &device, MINUTE_US) <= 7);
+        CHECK(poll_device(&meter, &device, MINUTE_US / 4) <= 7);
         check_all_read_but(&device, device.hole);
         CHECK_EQ(meter.slots[hole].muted_reason, 2);
         meter_clear(&meter);
@@ -162,13 +163,14 @@ static void test_several_holes_are_found_at_once(void)
     init(&meter, model);
     (void) poll_device(&meter, &device, 0);
     check_all_read_but(&device, device.hole);
-    later = poll_device(&meter, &device, MINUTE_US);
+    later = poll_device(&meter, &device, MINUTE_US / 4);
     check_all_read_but(&device, device.hole);
     CHECK(later < POINTS / 2);
     meter_clear(&meter);
 }
 
-static void test_a_meter_that_refuses_everything_loses_no_point_for_good(void)
+/* Fault 10, and a burst of it: a meter that starts refuses all that it is asked. */
+static void test_a_meter_that_refused_everything_for_a_moment_is_whole_within_a_minute(void)
 {
     auto_model struct model *model = new_model("");
     struct modbus_meter meter;
@@ -177,48 +179,181 @@ static void test_a_meter_that_refuses_everything_loses_no_point_for_good(void)
     memset(all.hole, true, sizeof(all.hole));
     init(&meter, model);
     device = all;
-    CHECK_EQ(poll_device(&meter, &device, 0), 2 * POINTS - 1);
-    CHECK_EQ(poll_device(&meter, &device, 5 * MINUTE_US), 0);
+    CHECK_EQ(poll_device(&meter, &device, 1), 2 * POINTS - 1);
+    CHECK_EQ(poll_device(&meter, &device, MINUTE_US / 4), 0);
     memset(device.hole, false, sizeof(device.hole));
-    (void) poll_device(&meter, &device, 11 * MINUTE_US);
+    (void) poll_device(&meter, &device, MINUTE_US / 2 + 1);
+    check_all_read_but(&device, device.hole);
+    CHECK_EQ(poll_device(&meter, &device, MINUTE_US), 1);  // and all in one request again
     check_all_read_but(&device, device.hole);
     meter_clear(&meter);
 }
 
-static void test_a_muted_point_is_asked_for_again_after_ten_minutes(void)
+static void test_a_meter_that_refuses_everything_loses_no_point_for_good(void)
+{
+    auto_model struct model *model = new_model("");
+    struct modbus_meter meter;
+    struct device device = { 0 };
+    uint64_t now_us = 1;
+    unsigned requests = 0;
+
+    memset(device.hole, true, sizeof(device.hole));
+    init(&meter, model);
+    for (; now_us < 1440 * MINUTE_US; now_us += MINUTE_US / 6) {
+        requests += poll_device(&meter, &device, now_us);
+    }
+    CHECK(requests < 24 * 7 * POINTS);  // six times an hour each, after the first few
+    memset(device.hole, false, sizeof(device.hole));
+    for (uint64_t end_us = now_us + 10 * MINUTE_US; now_us <= end_us; now_us += MINUTE_US / 6) {
+        (void) poll_device(&meter, &device, now_us);
+    }
+    check_all_read_but(&device, device.hole);
+    meter_clear(&meter);
+}
+
+static void test_a_refused_point_is_tried_again_alone_and_ever_less_often(void)
 {
     auto_model struct model *model = new_model("");
     struct modbus_meter meter;
     struct device device = { .hole = { [7] = true } };
+    uint64_t now_us = 1, last_us = 1, longest_us = 0;
+    unsigned planned, tried = 0;
 
     init(&meter, model);
-    (void) poll_device(&meter, &device, 1);
-    CHECK(!device.read[7]);
+    (void) poll_device(&meter, &device, now_us);
+    for (; now_us < 120 * MINUTE_US; now_us += MINUTE_US / 6) {
+        bool was_tried;
+
+        CHECK_EQ(meter_plan(&meter, now_us), 0);
+        planned = meter.request_count;
+        was_tried = meter.slots[7].trial;
+        // it stands alone, so its refusal costs one request and no other point (a trial of the barriers costs more)
+        if (poll_device(&meter, &device, now_us) == planned && was_tried) {
+            tried++;
+        }
+        check_all_read_but(&device, device.hole);
+        if (was_tried) {
+            longest_us = MAX(longest_us, now_us - last_us);
+            last_us = now_us;
+        }
+    }
+    CHECK(tried >= 8);
+    CHECK(longest_us >= 10 * MINUTE_US && longest_us <= 11 * MINUTE_US);
+
     device.hole[7] = false;
-    (void) poll_device(&meter, &device, 10 * MINUTE_US);
-    CHECK(!device.read[7]);
-    (void) poll_device(&meter, &device, 10 * MINUTE_US + 1);
+    for (uint64_t end_us = now_us + 11 * MINUTE_US; now_us <= end_us; now_us += MINUTE_US / 6) {
+        (void) poll_device(&meter, &device, now_us);
+    }
     CHECK(device.read[7]);
+    CHECK(!meter.slots[7].trial);
+    CHECK_EQ(meter.slots[7].refusals, 0);
     meter_clear(&meter);
 }
 
-static void test_barriers_are_forgotten_after_an_hour_and_joined_reads_tried_again(void)
+static void test_joined_reads_are_tried_again_ever_less_often_at_most_after_an_hour(void)
 {
     auto_model struct model *model = new_model("");
     struct modbus_meter meter;
     struct device device = { .hates = { [10] = true } };
-    unsigned split;
+    uint64_t now_us = 1, last_us = 1, longest_us = 0;
+    unsigned split, refused = 0;
 
     init(&meter, model);
-    (void) poll_device(&meter, &device, 0);
+    (void) poll_device(&meter, &device, now_us);
     check_all_read_but(&device, device.hole);  // no point is lost: only the joined request was refused
-    split = poll_device(&meter, &device, MINUTE_US);
+    split = poll_device(&meter, &device, MINUTE_US / 4);
     CHECK(split > 1);
-    CHECK_EQ(split, meter.request_count);  // planned so: nothing was refused again
-    CHECK_EQ(poll_device(&meter, &device, 59 * MINUTE_US), split);
+    CHECK_EQ(split, meter.request_count);      // planned so: nothing was refused again
+    for (; now_us < 1440 * MINUTE_US; now_us += MINUTE_US / 6) {
+        if (poll_device(&meter, &device, now_us) > split) {
+            refused++;
+            longest_us = MAX(longest_us, now_us - last_us);
+            last_us = now_us;
+        }
+        check_all_read_but(&device, device.hole);
+    }
+    CHECK(longest_us >= 60 * MINUTE_US && longest_us <= 61 * MINUTE_US);
+    CHECK(refused >= 24 && refused <= 32);     // each hour, and the first few
+
     device.hates[10] = false;
-    CHECK_EQ(poll_device(&meter, &device, 61 * MINUTE_US), 1);
+    for (uint64_t end_us = now_us + 61 * MINUTE_US; now_us <= end_us; now_us += MINUTE_US / 6) {
+        (void) poll_device(&meter, &device, now_us);
+    }
+    CHECK_EQ(poll_device(&meter, &device, now_us), 1);
     check_all_read_but(&device, device.hole);
+    CHECK_EQ(meter.barrier_refusals, 0);
+    meter_clear(&meter);
+}
+
+/* What a restart forgets would be found again by refusals, at the cost of the others. */
+static void test_holes_are_remembered_over_a_restart_and_refused_points_tried_at_once(void)
+{
+    auto_model struct model *model = new_model("");
+    auto_text struct text saved = { 0 }, again = { 0 };
+    struct device device = { .hole = { [3] = true }, .hates = { [10] = true, [20] = true } };
+    struct modbus_meter meter, later;
+    unsigned requests;
+
+    init(&meter, model);
+    meter_save(&meter, &saved);
+    CHECK_STR(text_string(&saved), "");
+    (void) poll_device(&meter, &device, 1);
+    requests = poll_device(&meter, &device, 2);
+    meter_save(&meter, &saved);
+    CHECK_HAS(text_string(&saved), " refused:3:3:2:1");
+
+    init(&later, model);
+    CHECK_EQ(meter_restore(&later, text_string(&saved), 1000), 0);
+    meter_save(&later, &again);
+    CHECK_STR(text_string(&again), text_string(&saved));
+    CHECK_EQ(poll_device(&later, &device, 1001), requests + 1);  // the refused point, alone
+    check_all_read_but(&device, device.hole);
+    CHECK_EQ(poll_device(&later, &device, 1002), requests);
+    device.hole[3] = false;
+    meter_clear(&later);
+
+    init(&later, model);
+    CHECK_EQ(meter_restore(&later, text_string(&saved), 1000), 0);
+    CHECK_EQ(poll_device(&later, &device, 1001), requests + 1);
+    check_all_read_but(&device, device.hole);  // it answers again: found with the first poll
+    device = (struct device){ 0 };
+    CHECK_EQ(poll_device(&later, &device, 1000 + 10 * MINUTE_US), 1);
+    meter_save(&later, &again);
+    CHECK_STR(text_string(&again), "");
+    meter_clear(&later);
+    meter_clear(&meter);
+}
+
+static void test_what_was_learned_with_other_settings_or_is_damaged_is_not_taken(void)
+{
+    static const char *const damaged[] = {
+        "", "nonsense", "%s x", "%s barrier", "%s barrier:", "%s barrier:3", "%s barrier:3:24", "%s barrier:9:1",
+        "%s barrier:3:0", "%s barrier:3:99999999999", "%s refused:3:3", "%s refused:3:3:2", "%s refused:3:3:2:0",
+        "%s refused:3:3:99:1", "%s refused:3:3:2:200", "%s again:77", "%s barrier:3:-1", "%s barrier:3:4 \x80\xFF",
+    };
+    auto_model struct model *model = new_model(""), *other = new_model("max_registers = 10");
+    auto_text struct text saved = { 0 }, again = { 0 };
+    struct device device = { .hole = { [3] = true } };
+    struct modbus_meter meter, later;
+
+    init(&meter, model);
+    (void) poll_device(&meter, &device, 1);
+    meter_save(&meter, &saved);
+    init(&later, other);
+    CHECK_EQ(meter_restore(&later, text_string(&saved), 1), -ESTALE);
+    meter_clear(&later);
+
+    init(&later, model);
+    for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+        char line[128], settings[9];
+
+        (void) snprintf(settings, sizeof(settings), "%.8s", text_string(&saved));
+        (void) snprintf(line, sizeof(line), damaged[i], settings);
+        CHECK_EQ(meter_restore(&later, line, 1), -EBADMSG);
+        meter_save(&later, &again);
+        CHECK_STR(text_string(&again), "");  // as it was
+    }
+    meter_clear(&later);
     meter_clear(&meter);
 }
 
@@ -239,7 +374,7 @@ static void test_the_requests_serve_every_slot_once_whatever_is_muted(void)
         init(&meter, model);
         (void) poll_device(&meter, &device, 0);
         check_all_read_but(&device, device.hole);
-        (void) poll_device(&meter, &device, MINUTE_US);
+        (void) poll_device(&meter, &device, MINUTE_US / 4);
         check_all_read_but(&device, device.hole);
         for (unsigned i = 1; i < meter.request_count; i++) {
             CHECK(meter.requests[i].first >= meter.requests[i - 1].last);
@@ -317,11 +452,36 @@ static void test_only_a_turnaround_that_is_a_quarter_off_makes_a_new_plan(void)
     meter_clear(&meter);
 }
 
+/* Section 4 of the read plan's arithmetic: a short turnaround makes more requests, a long one fewer. */
+static void test_a_plan_follows_the_measured_turnaround(void)
+{
+    static const char text[] = "[model]\nid = apart\naddresses = from 0\nmax_registers = 125\n[points]\n"
+                               "value_a holding 0 u16 1\nvalue_b holding 12 u16 1\nvalue_c holding 40 u16 1\n";
+    static const struct { double turnaround_us; unsigned requests; } steps[] = {
+        { 10000, 2 }, { 2000, 3 }, { 2200, 3 }, { 50000, 1 }, { 10000, 2 },
+    };
+    auto_problems struct problems problems = { 0 };
+    auto_model struct model *model = NULL;
+    struct modbus_meter meter;
+
+    CHECK_EQ(model_load_text("apart.meter", text, strlen(text), &problems, &model), 0);
+    init(&meter, model);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        meter_learn_turnaround(&meter, steps[i].turnaround_us);
+        CHECK_EQ(meter_plan(&meter, 1), 0);
+        CHECK_EQ(meter.request_count, steps[i].requests);
+    }
+    meter_clear(&meter);
+}
+
 TESTS(test_a_meter_without_holes_takes_one_request,
       test_a_refused_point_is_found_and_everything_else_read_in_the_same_poll, test_several_holes_are_found_at_once,
+      test_a_meter_that_refused_everything_for_a_moment_is_whole_within_a_minute,
       test_a_meter_that_refuses_everything_loses_no_point_for_good,
-      test_a_muted_point_is_asked_for_again_after_ten_minutes,
-      test_barriers_are_forgotten_after_an_hour_and_joined_reads_tried_again,
+      test_a_refused_point_is_tried_again_alone_and_ever_less_often,
+      test_joined_reads_are_tried_again_ever_less_often_at_most_after_an_hour,
+      test_holes_are_remembered_over_a_restart_and_refused_points_tried_at_once,
+      test_what_was_learned_with_other_settings_or_is_damaged_is_not_taken, test_a_plan_follows_the_measured_turnaround,
       test_the_requests_serve_every_slot_once_whatever_is_muted,
       test_the_halves_of_a_request_keep_the_models_alignment,
       test_the_configurations_limit_makes_requests_shorter_never_longer,
