@@ -2,6 +2,7 @@
 #include "app/acquire/bus.h"
 
 #include "app/acquire/bus_meter.h"
+#include "app/acquire/port_watch.h"
 #include "app/acquire/schedule.h"
 #include "app/acquire/thread.h"
 #include "app/base/clock.h"
@@ -11,6 +12,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #define TICK_US          UINT64_C(5000000)   // longest sleep: the watchdog wants to see us
 #define POLL_SPARE_US    UINT64_C(300000)    // what a poll may take beyond all that is known of its meter
@@ -32,8 +34,9 @@ struct bus {
     bool busy;
     bool overload_told;
 
-    int port_error;                // why the port is not open; 0: it is, as far as we know
-    uint64_t reopen_us;
+    struct port_watch port;
+    int wake_fd;                   // eventfd: an adapter came or went
+    bool told, hung_up;            // what wait_until() found
 
     struct thread thread;
     atomic_uint_fast64_t ticked_ms;
@@ -81,13 +84,14 @@ int bus_new(const struct bus_setup *setup, struct bus **ret)
         return -ENOMEM;
     }
     bus->setup = *setup;
+    bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     bus->name = first->kind == SOURCE_EXEC ? first->name : setup->config->buses[first->bus].name;
     (void) pthread_mutex_init(&bus->mutex, NULL);
     bus->meters = calloc(setup->meter_count, sizeof(*bus->meters));
     bus->sample = calloc(1, sizeof(*bus->sample));
     bus->scratch = calloc(1, sizeof(*bus->scratch));
-    if (!bus->meters || !bus->sample || !bus->scratch) {
-        r = -ENOMEM;
+    if (!bus->meters || !bus->sample || !bus->scratch || bus->wake_fd < 0) {
+        r = bus->wake_fd < 0 ? -EMFILE : -ENOMEM;
     }
     if (r == 0) {
         r = schedule_init(&bus->schedule, setup->start_us, setup->meter_count);
@@ -118,6 +122,7 @@ void bus_free(struct bus *bus)
     }
     line_close(bus->line);
     schedule_clear(&bus->schedule);
+    macros_close(&bus->wake_fd);
     (void) pthread_mutex_destroy(&bus->mutex);
     free(bus->meters);
     free(bus->sample);
@@ -159,17 +164,28 @@ static void port_failed(struct bus *bus, int r)
 {
     const char *problem = line_problem(bus->line);
 
-    bus->reopen_us = clock_monotonic_us() + REOPEN_US;
-    if (bus->port_error == r) {
+    if (!port_watch_failed(&bus->port, r, clock_monotonic_us())) {
         return;
     }
-    bus->port_error = r;
     set_problem(bus, problem && *problem ? problem : strerror(-r));
     log_warning("bus '%s' cannot be used: %s; trying again every second", bus->name, bus->problem);
     bus->setup.changed(bus->setup.data);
 }
 
-/* Those that fell silent while the port was away, or while no meter answered, are asked again at once. */
+/* The slice at hand can still have its row; that nobody was asked meanwhile says nothing of the bus's speed. */
+static void ask_all_missed(struct bus *bus, uint64_t now_us)
+{
+    for (unsigned i = 0; i < bus->meter_count; i++) {
+        struct bus_meter *meter = &bus->meters[i];
+
+        meter->polled_us = 0;
+        if (!meter->any_row || meter->row_slice != schedule_slice(&bus->schedule, i, now_us)) {
+            bus->schedule.entries[i].next_us = MIN(bus->schedule.entries[i].next_us, now_us);
+        }
+    }
+}
+
+/* Those that fell silent while no meter answered are asked again at once. */
 static void ask_all_silent(struct bus *bus, uint64_t now_us)
 {
     for (unsigned i = 0; i < bus->meter_count; i++) {
@@ -182,24 +198,45 @@ static void ask_all_silent(struct bus *bus, uint64_t now_us)
 /* The port, opened again if it was gone. */
 static int use_port(struct bus *bus, uint64_t now_us)
 {
+    bool was_closed = line_fd(bus->line) < 0;
     int r;
 
-    if (bus->port_error != 0 && now_us < bus->reopen_us) {
-        return bus->port_error;
+    if (bus->port.error != 0 && now_us < bus->port.again_us) {
+        return bus->port.error;
     }
     r = line_open(bus->line, now_us + OPEN_US);
     if (r < 0) {
         port_failed(bus, r);
         return r;
     }
-    if (bus->port_error != 0) {
-        bus->port_error = 0;
+    if (was_closed && port_watch_opened(&bus->port, now_us)) {
         set_problem(bus, "");
         log_info("bus '%s' can be used again", bus->name);
-        ask_all_silent(bus, now_us);
+        ask_all_missed(bus, now_us);
         bus->setup.changed(bus->setup.data);
     }
     return 0;
+}
+
+/*
+ * Between polls: the kernel says when the port is gone, and it is closed at once, so that the adapter can come back
+ * under its name. The core says when there may be a port again, and so does a second that is over.
+ */
+static void look_after_port(struct bus *bus)
+{
+    uint64_t now_us = clock_monotonic_us(), count;
+
+    if (bus->told) {
+        (void) !read(bus->wake_fd, &count, sizeof(count));  // only to make it quiet
+    }
+    if (bus->line && bus->hung_up) {
+        port_failed(bus, line_hung_up(bus->line));
+    } else if (bus->line && port_watch_is_due(&bus->port, bus->told, now_us)) {
+        log_debug("bus '%s': %s", bus->name, bus->told ? "told of a port" : "looking for the port");
+        bus->port.again_us = 0;
+        line_look_again(bus->line);
+        (void) use_port(bus, now_us);
+    }
 }
 
 static uint64_t poll_deadline_us(const struct bus *bus, unsigned index, uint64_t now_us)
@@ -255,14 +292,18 @@ static int ask(struct bus *bus, unsigned index, uint64_t now_us)
 }
 
 /* When is it asked next, now that we know how it went? */
-static void plan_next(struct bus *bus, unsigned index)
+static void plan_next(struct bus *bus, unsigned index, int result)
 {
     const struct bus_meter *meter = &bus->meters[index];
     uint64_t now_us = clock_monotonic_us();
     struct source_timing timing;
     uint32_t cost_us;
 
-    if (!bus->line || bus->port_error != 0 || meter->health.state != HEALTH_SILENT) {
+    if (!bus->line && is_port_error(result) && meter->config->kind == SOURCE_CURRENTCOST) {
+        schedule_probe(&bus->schedule, index, MIN(bus->schedule.entries[index].next_us, now_us + REOPEN_US));
+        return;  // it looks for its port by itself
+    }
+    if (!bus->line || bus->port.error != 0 || meter->health.state != HEALTH_SILENT) {
         return;  // the slices go on
     }
     source_timing(meter->source, &timing);
@@ -288,15 +329,22 @@ static void tell_overload(struct bus *bus, const struct bus_meter *meter)
 }
 
 /* Returns true if the bus is to end. */
-static bool wait_until(const struct bus *bus, uint64_t until_us)
+static bool wait_until(struct bus *bus, uint64_t until_us)
 {
-    struct pollfd fd = { .fd = bus->setup.stop_fd, .events = POLLIN };
+    struct pollfd fds[] = { { .fd = bus->setup.stop_fd, .events = POLLIN },
+                            { .fd = bus->wake_fd, .events = POLLIN },
+                            { .fd = bus->line ? line_fd(bus->line) : -1 } };
     uint64_t now_us = clock_monotonic_us();
     const uint64_t left_us = until_us > now_us ? MIN(until_us - now_us, TICK_US) : 0;
     const struct timespec timeout = { .tv_sec = (time_t) (left_us / 1000000),
                                       .tv_nsec = (long) (left_us % 1000000) * 1000 };
 
-    return ppoll(&fd, 1, &timeout, NULL) > 0;
+    if (ppoll(fds, ARRAY_SIZE(fds), &timeout, NULL) <= 0) {
+        fds[0].revents = fds[1].revents = fds[2].revents = 0;
+    }
+    bus->told = fds[1].revents != 0;
+    bus->hung_up = fds[2].revents != 0;
+    return fds[0].revents != 0;
 }
 
 static void poll_meter(struct bus *bus, unsigned index)
@@ -320,7 +368,7 @@ static void poll_meter(struct bus *bus, unsigned index)
     change = bus_meter_result(meter, &poll, bus->sample);
     bus->row_pushed |= poll.result == 0;
     bus->latency_us = MAX(bus->latency_us, meter->latency_us);
-    plan_next(bus, index);
+    plan_next(bus, index, poll.result);
     if (poll.result == 0 && !was_alive) {
         ask_all_silent(bus, now_us);  // whatever kept the bus quiet is over
     }
@@ -364,9 +412,13 @@ static void run(void *data)
         atomic_store(&bus->ticked_ms, clock_monotonic_ms());
         index = schedule_next(&bus->schedule, clock_monotonic_us(), &until_us);
         set_busy(bus, index >= 0);
+        if (bus->port.error != 0) {
+            until_us = MIN(until_us, bus->port.again_us);
+        }
         if (wait_until(bus, index >= 0 ? 0 : until_us)) {
             break;
         }
+        look_after_port(bus);
         if (index >= 0) {
             poll_meter(bus, (unsigned) index);
         }
@@ -382,6 +434,13 @@ int bus_start(struct bus *bus)
 {
     atomic_store(&bus->ticked_ms, clock_monotonic_ms());
     return thread_start(&bus->thread, bus->name, run, bus);
+}
+
+void bus_look_again(struct bus *bus)
+{
+    uint64_t one = 1;
+
+    (void) !write(bus->wake_fd, &one, sizeof(one));  // EAGAIN: it knows already
 }
 
 int bus_join(struct bus *bus, uint64_t deadline_us)

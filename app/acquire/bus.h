@@ -57,6 +57,9 @@ void bus_free(struct bus *bus);
 void bus_set_slot(struct bus *bus, unsigned meter, uint16_t slot);
 uint16_t bus_slot(const struct bus *bus, unsigned meter);
 
+/* From any thread: an adapter came or went, so look for the port now if it is gone. */
+void bus_look_again(struct bus *bus);
+
 const char *bus_name(const struct bus *bus);
 
 /* The one that it was made of, for as long as it lives. */

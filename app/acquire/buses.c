@@ -133,6 +133,13 @@ bool buses_join(struct buses *buses, uint64_t deadline_us)
     return buses->running == 0;
 }
 
+void buses_look_again(struct buses *buses)
+{
+    for (unsigned i = 0; i < buses->running; i++) {
+        bus_look_again(buses->list[i]);
+    }
+}
+
 void buses_count(const struct buses *buses, unsigned *ret_live, unsigned *ret_new)
 {
     struct bus_meter_status status;

@@ -28,6 +28,9 @@ int buses_start(struct buses *buses) MUST_CHECK;
 /* After stop_fd was made readable: true if all threads have ended in time. */
 bool buses_join(struct buses *buses, uint64_t deadline_us);
 
+/* An adapter came or went: those that wait for their port look for it at once. */
+void buses_look_again(struct buses *buses);
+
 /* How many meters are live, and how many were not asked yet. */
 void buses_count(const struct buses *buses, unsigned *ret_live, unsigned *ret_new);
 

@@ -225,6 +225,13 @@ static void on_synchronised(void *data, bool synchronised)
     look_at_clock(core);
 }
 
+static void on_ports_changed(void *data)
+{
+    struct core *core = data;
+
+    buses_look_again(&core->buses);
+}
+
 static void on_tick(void *data)
 {
     struct core *core = data;
@@ -238,7 +245,7 @@ static void on_tick(void *data)
 
 static int core_make(struct core *core)
 {
-    static const struct loop_handlers handlers = { on_tick, on_clock_set, on_synchronised };
+    static const struct loop_handlers handlers = { on_tick, on_clock_set, on_synchronised, on_ports_changed };
     const struct config *config = core->config;
     int r;
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/acquire/loop.h"
 
+#include "app/base/log.h"
+#include "board/hotplug.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -15,6 +19,7 @@
 #define TICK_US          UINT64_C(2000000)
 #define TICK_ACCURACY_US UINT64_C(100000)
 #define CHANGE_US        UINT64_C(100000)    // several changes at once make one tick
+#define PORTS_US         UINT64_C(200000)    // a hub brings its adapters one by one
 #define ASK_US           UINT64_C(10000000)  // until the clock is synchronised,
 #define ASK_SELDOM_US    UINT64_C(60000000)  // and then: timedated ends by itself when nobody asks for 30 s
 #define NEVER_S          INT64_C(0x7FFFFFFF) // a wall time that will not come
@@ -23,10 +28,12 @@ struct loop {
     struct loop_handlers handlers;
     void *data;
     sd_event *event;
-    sd_event_source *tick, *change, *clock, *ask, *signals[3];
+    sd_event_source *tick, *change, *clock, *ask, *hotplug_io, *ports, *signals[3];
     int change_fd, clock_fd;
     sd_bus *bus;
     sd_bus_slot *question;
+    struct hotplug *hotplug;      // NULL: nobody tells of adapters here
+    bool ports_waiting;           // the timer for them runs
 };
 
 static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -149,6 +156,59 @@ static int on_ask(sd_event_source *source, uint64_t us, void *data)
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+/* --- adapters --- */
+
+static int on_ports(sd_event_source *source, uint64_t us, void *data)
+{
+    struct loop *loop = data;
+
+    (void) source;
+    (void) us;
+    loop->ports_waiting = false;
+    loop->handlers.ports_changed(loop->data);
+    return 0;
+}
+
+static int on_hotplug(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+    struct loop *loop = data;
+    struct hotplug_event event;
+    bool any = false;
+
+    (void) fd;
+    while (hotplug_next(loop->hotplug, &event) > 0) {
+        log_debug("%s %s", *event.device ? event.device : "a serial port", event.gone ? "is gone" : "is there");
+        any = true;
+    }
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        return sd_event_source_set_enabled(source, SD_EVENT_OFF);  // it would wake us for ever
+    }
+    if (!any || loop->ports_waiting) {
+        return 0;
+    }
+    loop->ports_waiting = true;
+    (void) sd_event_source_set_time_relative(loop->ports, PORTS_US);
+    return sd_event_source_set_enabled(loop->ports, SD_EVENT_ONESHOT);
+}
+
+/* Without it the buses look for their ports each second. */
+static void watch_adapters(struct loop *loop)
+{
+    int r = hotplug_new("tty", &loop->hotplug);
+
+    if (r < 0) {
+        log_debug("nobody tells here of adapters that come and go: %s", strerror(-r));
+        return;
+    }
+    r = sd_event_add_time_relative(loop->event, &loop->ports, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_ports, loop);
+    r = r < 0 ? r : sd_event_source_set_enabled(loop->ports, SD_EVENT_OFF);
+    r = r < 0 ? r : sd_event_add_io(loop->event, &loop->hotplug_io, hotplug_fd(loop->hotplug), EPOLLIN, on_hotplug,
+                                    loop);
+    if (r < 0) {
+        log_debug("adapters that come and go are not watched: %s", strerror(-r));
+    }
+}
+
 /* --- the loop --- */
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
@@ -187,6 +247,7 @@ static int add_sources(struct loop *loop, bool wants_timedate)
             return r;
         }
     }
+    watch_adapters(loop);
     return watch_clock(loop);
 }
 
@@ -242,6 +303,9 @@ void loop_free(struct loop *loop)
     sd_event_source_unref(loop->change);
     sd_event_source_unref(loop->clock);
     sd_event_source_unref(loop->ask);
+    sd_event_source_unref(loop->hotplug_io);
+    sd_event_source_unref(loop->ports);
+    hotplug_free(loop->hotplug);
     for (size_t i = 0; i < ARRAY_SIZE(ending_signals); i++) {
         sd_event_source_unref(loop->signals[i]);
     }

@@ -3,7 +3,8 @@
 
 /*
  * The core's event loop, and all that it needs of systemd: timers, signals, the watchdog, and timedate1's word on the
- * clock over D-Bus. Without systemd or D-Bus it runs all the same. One thread, except for loop_change().
+ * clock over D-Bus; and adapters that come and go. Without systemd, D-Bus or udev it runs all the same. One thread,
+ * except for loop_change().
  */
 
 #include "app/base/macros.h"
@@ -17,6 +18,7 @@ struct loop_handlers {
     void (*tick)(void *data);                            // each 2 s, and soon after loop_change()
     void (*clock_set)(void *data);                       // somebody set the wall clock
     void (*synchronised)(void *data, bool synchronised); // timedate1 was asked whether NTP keeps it; false: no answer
+    void (*ports_changed)(void *data);                   // udev: a serial adapter came or went a moment ago
 };
 
 /*

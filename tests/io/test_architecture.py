@@ -19,7 +19,7 @@ SEES = {
     "app/config": {"app/base", "drivers"},
     "app/journal": {"app/base", "drivers"},
     "app/outlet": {"app/base", "drivers", "app/formats", "app/config", "app/journal"},
-    "app/acquire": {"app/base", "drivers", "app/config", "app/journal"},
+    "app/acquire": {"app/base", "board", "drivers", "app/config", "app/journal"},
     "app/leds": {"app/base", "leds"},
     "app/cli": {"app/base", "drivers", "leds", "app/formats", "app/config"},
 }
@@ -28,6 +28,7 @@ SEES = {
 LIBRARIES = {
     "ini.h": "app/base/ini.c",
     "jansson.h": "app/base/json.c",
+    "libudev.h": "board/hotplug.c",
     "sqlite3.h": "app/journal/database.c",
     "systemd/sd-bus.h": "app/acquire/loop.c",
     "systemd/sd-daemon.h": "app/acquire/loop.c",
