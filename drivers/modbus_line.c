@@ -17,7 +17,7 @@
 #define OPEN_AGAIN_US     1000000   // an adapter that is gone is looked for each second
 #define CONNECT_US        3000000   // a gateway that does not answer by then is asked again later
 #define LATE_US           2000000   // an answer may come so late, from a busy gateway
-#define LATE_COUNT        32        // time-outs remembered for that long: 2 s / 100 ms, and retries
+#define LATE_COUNT        128       // time-outs remembered for that long: 2 s / 20 ms, and retries
 #define FRAME_SLACK_US    50000     // pauses inside an answer: USB adapters, loaded gateways
 #define WORTH_SLEEPING_US 300       // shorter than this, poll() does as well
 #define BUFFER_SIZE       1024      // answer, echo and noise; what comes beyond is noise
@@ -258,18 +258,21 @@ static int send_request(struct line *line, const struct modbus_request *request)
     return count == (ssize_t) size ? 0 : lose_port(line, count < 0 ? errno : EIO);
 }
 
-/* Forget late answers whose time is over; whether one of this shape may still come. */
-static bool may_come_late(struct line *line, const struct modbus_request *request, uint64_t now_us)
+/* Until when an answer of this shape may still come; 0 if none may. A count of 0: of any length. */
+static uint64_t may_come_late(const struct line *line, const struct modbus_request *request, unsigned count,
+                              uint64_t now_us)
 {
+    uint64_t until_us = 0;
+
     for (size_t i = 0; i < LATE_COUNT; i++) {
         const struct late *late = &line->late[i];
 
         if (late->until_us > now_us && late->unit == request->unit && late->table == request->table
-            && late->count == request->count) {
-            return true;
+            && (count == 0 || late->count == count)) {
+            until_us = MAX(until_us, late->until_us);
         }
     }
-    return false;
+    return until_us;
 }
 
 static void remember_late(struct line *line, const struct modbus_request *request, uint64_t now_us)
@@ -292,14 +295,32 @@ static void remember_late(struct line *line, const struct modbus_request *reques
                             .until_us = now_us + LATE_US };
 }
 
+/* What came damaged has come. Anything else may be noise, and the answer still under way. */
+static bool came_damaged(const struct line *line, const struct modbus_request *request, enum modbus_fault fault)
+{
+    return (fault == MODBUS_CRC || fault == MODBUS_SHORT) && line->size >= 2 && line->buffer[0] == request->unit
+           && line->buffer[1] == (uint8_t) request->table;
+}
+
+/* Set a refusal aside that may belong to an earlier request, and go on listening behind it. */
+static void set_aside(struct line *line, const struct modbus_answer *answer, struct modbus_answer *ret)
+{
+    *ret = *answer;
+    line->size -= answer->used;
+    memmove(line->buffer, line->buffer + answer->used, line->size);
+}
+
 /*
  * The answer to a request, whenever the request's last character leaves at sent_us. Returns 0 when it (or a
  * refusal) is there, -ETIMEDOUT, -EBADMSG or -ENODEV. *ret_waited: it was not there when we woke, so we know when it
- * came.
+ * came. doubtful: a refusal may be the late answer to an earlier request, since it has no length to tell them apart;
+ * it counts only if nothing else comes.
  */
 static int await_answer(struct line *line, const struct modbus_request *request, uint64_t sent_us,
-                        uint32_t timeout_us, uint32_t expect_us, struct modbus_answer *ret, bool *ret_waited)
+                        uint32_t timeout_us, uint32_t expect_us, bool doubtful, struct modbus_answer *ret,
+                        bool *ret_waited)
 {
+    struct modbus_answer refusal = { .fault = MODBUS_SILENT };
     uint64_t answer_us = (uint64_t) ((double) modbus_answer_size(line->framing, request)
                                      * line_character_us(line));
     uint64_t deadline_us = sent_us + timeout_us;
@@ -317,6 +338,11 @@ static int await_answer(struct line *line, const struct modbus_request *request,
             return r;
         }
         modbus_answer_find(line->framing, request, line->buffer, line->size, ret);
+        if (ret->fault == MODBUS_EXCEPTION && doubtful) {
+            set_aside(line, ret, &refusal);
+            wait = true;
+            continue;
+        }
         if (ret->fault == MODBUS_ANSWERED || ret->fault == MODBUS_EXCEPTION) {
             *ret_waited = wait;
             return 0;
@@ -326,6 +352,11 @@ static int await_answer(struct line *line, const struct modbus_request *request,
             // it has begun: it may take as long as its characters do
             started = true;
             deadline_us = MAX(deadline_us, clock_monotonic_us()) + answer_us + FRAME_SLACK_US;
+        }
+        if (clock_monotonic_us() >= deadline_us && refusal.fault == MODBUS_EXCEPTION) {
+            *ret = refusal;
+            *ret_waited = wait;
+            return 0;
         }
         if (clock_monotonic_us() >= deadline_us) {
             return ret->fault == MODBUS_SILENT ? -ETIMEDOUT : -EBADMSG;
@@ -340,7 +371,7 @@ static int exchange(struct line *line, const struct modbus_request *request, uin
     struct modbus_answer answer = { .fault = MODBUS_SILENT };
     uint64_t sent_us, now_us;
     double answer_us;
-    bool waited = false;
+    bool doubtful, waited = false;
     int r;
 
     r = apply_setting(line);
@@ -356,13 +387,15 @@ static int exchange(struct line *line, const struct modbus_request *request, uin
     }
     sent_us = clock_monotonic_us() + (uint64_t) (8 * line_character_us(line));
 
-    r = await_answer(line, request, sent_us, timeout_us, expect_us, &answer, &waited);
+    doubtful = may_come_late(line, request, 0, clock_monotonic_us()) > 0;
+    r = await_answer(line, request, sent_us, timeout_us, expect_us, doubtful, &answer, &waited);
     now_us = clock_monotonic_us();
     ret_result->fault = answer.fault;
     ret_result->exception = answer.exception;
     line->quiet_until_us = now_us + (uint64_t) line_silence_us(line);
-    if (r == -ETIMEDOUT || (r == -EBADMSG && answer.fault != MODBUS_CRC && answer.fault != MODBUS_SHORT)) {
-        remember_late(line, request, now_us);  // a damaged answer has come: only one that has not can be late
+    if (r == -ETIMEDOUT || (r == -EBADMSG && !came_damaged(line, request, answer.fault))
+        || (doubtful && answer.fault == MODBUS_EXCEPTION)) {
+        remember_late(line, request, now_us);
     }
     if (r < 0) {
         return r;
@@ -383,8 +416,7 @@ static int exchange(struct line *line, const struct modbus_request *request, uin
 
 /*
  * Ask for more registers than wanted, so that an answer still under way to an earlier question cannot pass for the
- * answer to this one: it has another length. A meter that refuses the longer question is asked when the time
- * for late answers is over.
+ * answer to this one: it has another length.
  */
 static int exchange_longer(struct line *line, const struct modbus_request *request, uint32_t timeout_us,
                            uint32_t expect_us, uint16_t *ret_words, struct line_result *ret_result)
@@ -394,21 +426,23 @@ static int exchange_longer(struct line *line, const struct modbus_request *reque
     uint64_t now_us = clock_monotonic_us();
     int r;
 
-    while (may_come_late(line, &longer, now_us) && longer.count < MODBUS_MAX_REGISTERS
-           && longer.address + longer.count < 65536) {
+    ret_result->retry_us = may_come_late(line, request, request->count, now_us);
+    while (!request->exact && may_come_late(line, &longer, longer.count, now_us) > 0
+           && longer.count < MODBUS_MAX_REGISTERS && longer.address + longer.count < 65536) {
         longer.count++;
     }
-    if (!may_come_late(line, &longer, now_us)) {
-        r = exchange(line, &longer, timeout_us, expect_us, words, ret_result);
-        if (r == 0) {
-            memcpy(ret_words, words, request->count * sizeof(words[0]));
-        }
-        if (r != -EOPNOTSUPP) {
-            return r;
-        }
+    if (may_come_late(line, &longer, longer.count, now_us) > 0) {
+        return -EAGAIN;
     }
-    clock_sleep_until_us(clock_monotonic_us() + LATE_US);
-    return exchange(line, request, timeout_us, expect_us, ret_words, ret_result);
+    r = exchange(line, &longer, timeout_us, expect_us, words, ret_result);
+    if (r == 0) {
+        memcpy(ret_words, words, request->count * sizeof(words[0]));
+    }
+    if (r == -EOPNOTSUPP && (ret_result->exception == 2 || ret_result->exception == 3)) {
+        ret_result->refuses_longer = true;
+        return -EAGAIN;
+    }
+    return r;
 }
 
 int line_transact(struct line *line, struct modbus_request *request, uint32_t timeout_us, uint32_t expect_us,
@@ -424,7 +458,7 @@ int line_transact(struct line *line, struct modbus_request *request, uint32_t ti
     }
 
     request->transaction = ++line->transaction;
-    if (may_come_late(line, request, clock_monotonic_us())) {
+    if (may_come_late(line, request, request->count, clock_monotonic_us()) > 0) {
         return exchange_longer(line, request, timeout_us, expect_us, ret_words, ret_result);
     }
     return exchange(line, request, timeout_us, expect_us, ret_words, ret_result);

@@ -49,6 +49,8 @@ struct line_result {
     uint32_t latency_us;      // from the request's end on the wire to the answer's first character; 0 if none
     bool latency_is_bound;    // it was there when we woke: it came no later than that
     uint64_t first_byte_ms;   // boot clock
+    uint64_t retry_us;        // -EAGAIN: when it may be asked (monotonic)
+    bool refuses_longer;      // -EAGAIN: the meter refused the longer request in its place
 };
 
 /*
@@ -58,7 +60,9 @@ struct line_result {
  * expect_us     the meter's usual latency: we sleep so long. 0 = unknown
  *
  * Errors: -ETIMEDOUT silent, -EBADMSG only damaged or foreign bytes, -EOPNOTSUPP refused (exception code in
- *         *ret_result), -ENODEV adapter or connection gone (closed; the next call opens again), and what
+ *         *ret_result), -EAGAIN a late answer to an earlier request might pass for this one's, and no longer request
+ *         may be asked in its place (request->exact, or the meter refuses it): another one may be asked meanwhile,
+ *         -ENODEV adapter or connection gone (closed; the next call opens again), and what
  *         line_open() gives. *ret_result is always set.
  */
 int line_transact(struct line *line, struct modbus_request *request, uint32_t timeout_us, uint32_t expect_us,
