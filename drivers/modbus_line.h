@@ -24,8 +24,25 @@ void line_close(struct line *line);
 void line_closep(struct line **line);
 
 /*
+ * Other programs use the serial port as well: each transaction is made while the semaphore of that name is held
+ * (port_share.h), at most PORT_LOCK_HOLD_US long. Before the line is opened, once. Nothing happens on TCP, nor on a
+ * pseudo-terminal unless pty_too. Errors: -ENOMEM, -EINVAL not such a name
+ */
+int line_share(struct line *line, const char *name, bool pty_too) MUST_CHECK;
+
+/* The longest that a transaction with its time-out may take; 0: any time. */
+uint64_t line_hold_us(const struct line *line);
+
+/* Time spent on waiting for the port, in all: nobody's meter is slow for that. */
+uint64_t line_waited_us(const struct line *line);
+
+/* Why the port is shared less safely than it could be; "" if there is nothing to say. */
+const char *line_warning(const struct line *line);
+
+/*
  * Open now, if it is not open. Errors: as serial_open(); TCP: -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT,
- * -ENOENT (name unknown), ...; ENDPOINT_AUTO: -ENOENT, -ENOTUNIQ. line_problem() has the words for people.
+ * -ENOENT (name unknown), ...; ENDPOINT_AUTO: -ENOENT, -ENOTUNIQ. A shared port: -EBUSY other programs use it all
+ * the time, and what port_share_take() gives; it is closed then. line_problem() has the words for people.
  */
 int line_open(struct line *line, uint64_t deadline_us) MUST_CHECK;
 const char *line_problem(const struct line *line);

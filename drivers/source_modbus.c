@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_GUESS_US 10000  // turnaround of a meter that has not answered yet
-#define IDENTITY_SIZE  132    // 64 registers of text and the end
+#define FIRST_GUESS_US    10000     // turnaround of a meter that has not answered yet
+#define SHARED_TIMEOUT_US 500000    // that has room in each hold of a shared port: longer blocks are split
+#define LONGEST_POLL_US   18000000  // waiting for a shared port included: the watchdog barks after 30 s
+#define IDENTITY_SIZE     132       // 64 registers of text and the end
 
 static struct modbus_source *modbus(const struct source *source)
 {
@@ -97,10 +99,13 @@ static void start_poll(struct modbus_source *source, struct sample *sample, uint
 static int next_sample(struct source *base, uint64_t deadline_us, struct sample *ret)
 {
     struct modbus_source *source = modbus(base);
+    uint64_t now_us = clock_monotonic_us();
     int r;
 
-    start_poll(source, ret, clock_monotonic_us());
-    r = meter_plan(&source->meter, clock_monotonic_us());
+    source->waited_before_us = line_waited_us(source->line);
+    source->patience_us = LONGEST_POLL_US - MIN(deadline_us - MIN(now_us, deadline_us), (uint64_t) LONGEST_POLL_US);
+    start_poll(source, ret, now_us);
+    r = meter_plan(&source->meter, now_us);
     if (r < 0) {
         return r;
     }
@@ -274,7 +279,9 @@ int source_modbus_open(const struct source_setup *setup, struct source **ret)
     line_set_serial(source->line, &source->serial);
     timing = (struct plan_timing){ .character_us = line_character_us(source->line),
                                    .silence_us = line_silence_us(source->line),
-                                   .turnaround_us = FIRST_GUESS_US };
+                                   .turnaround_us = FIRST_GUESS_US,
+                                   .max_hold_us = (double) line_hold_us(source->line),
+                                   .timeout_us = MIN(source->latency.longest_us, (uint32_t) SHARED_TIMEOUT_US) };
     r = meter_init(&source->meter, setup->model, setup->selection, setup->max_registers, &timing);
     if (r < 0) {
         return r;

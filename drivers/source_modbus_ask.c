@@ -56,6 +56,14 @@ static void keep_words(struct modbus_source *source, const struct meter_request 
     }
 }
 
+/* Now, as a poll's deadline counts it: that other programs use the port is not the meter's fault. */
+static uint64_t poll_now_us(const struct modbus_source *source)
+{
+    uint64_t waited_us = line_waited_us(source->line) - source->waited_before_us;
+
+    return clock_monotonic_us() - MIN(waited_us, source->patience_us);
+}
+
 /* The request cannot be asked yet, since a late answer to another might pass for this one's. Errors: -EAGAIN */
 static int wait_for_late_answers(struct modbus_source *source, const struct line_result *result, uint64_t deadline_us)
 {
@@ -74,7 +82,7 @@ static int wait_for_late_answers(struct modbus_source *source, const struct line
  */
 static uint32_t attempt_us(const struct modbus_source *source, unsigned attempt, uint64_t deadline_us)
 {
-    uint64_t now_us = clock_monotonic_us();
+    uint64_t now_us = poll_now_us(source);
     uint32_t left_us = (uint32_t) MIN(deadline_us - MIN(now_us, deadline_us), (uint64_t) UINT32_MAX);
 
     if (attempt == 0) {
@@ -173,7 +181,7 @@ static int ask_points(struct modbus_source *source, const struct meter_request *
     unsigned middle;
     int r;
 
-    if (clock_monotonic_us() >= deadline_us || (source->silences > 1 && !source->heard)) {
+    if (poll_now_us(source) >= deadline_us || (source->silences > 1 && !source->heard)) {
         count_reason(source, request, source->silences > 1 ? REASON_TIMEOUT : REASON_NOT_READ);
         return -ETIMEDOUT;
     }

@@ -41,6 +41,8 @@ struct modbus_source {
     struct layout *layout;                    // as long as it has columns
     struct source_limit *limits;
     uint64_t first_byte_ms;
+    uint64_t waited_before_us;                // for the port, until this poll began
+    uint64_t patience_us;                     // to wait for it in this poll, beyond the deadline
     char problem[160];
 };
 
