@@ -7,6 +7,7 @@
 #include "app/acquire/thread.h"
 #include "app/base/clock.h"
 #include "app/base/log.h"
+#include "app/config/sharing.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -35,6 +36,7 @@ struct bus {
     bool overload_told;
 
     struct port_watch port;
+    char warning[BUS_PROBLEM_SIZE];  // about it, told last
     int wake_fd;                   // eventfd: an adapter came or went
     bool told, hung_up;            // what wait_until() found
 
@@ -50,11 +52,15 @@ static int open_line(struct bus *bus, const struct config *config, const struct 
 {
     const struct bus_config *bus_config = &config->buses[first->bus];
     struct serial_setting serial = bus_config->serial;
+    struct sharing sharing;
+    int r;
 
     if (serial.baud == 0) {
         serial = first->serial.baud ? first->serial : first->model->serial;
     }
-    return line_new(&bus_config->port, &serial, &bus->line);
+    sharing_decide(config, (int) first->bus, &bus_config->port, &sharing);
+    r = line_new(&bus_config->port, &serial, &bus->line);
+    return r < 0 ? r : sharing_apply(&sharing, bus->line);
 }
 
 static int open_meters(struct bus *bus)
@@ -195,6 +201,17 @@ static void ask_all_silent(struct bus *bus, uint64_t now_us)
     }
 }
 
+/* Once, and again only if it has changed. */
+static void tell_warning(struct bus *bus)
+{
+    const char *warning = line_warning(bus->line);
+
+    if (*warning && strncmp(warning, bus->warning, sizeof(bus->warning) - 1) != 0) {
+        log_warning("bus '%s': %s", bus->name, warning);
+    }
+    (void) snprintf(bus->warning, sizeof(bus->warning), "%s", warning);
+}
+
 /* The port, opened again if it was gone. */
 static int use_port(struct bus *bus, uint64_t now_us)
 {
@@ -209,6 +226,7 @@ static int use_port(struct bus *bus, uint64_t now_us)
         port_failed(bus, r);
         return r;
     }
+    tell_warning(bus);
     if (was_closed && port_watch_opened(&bus->port, now_us)) {
         set_problem(bus, "");
         log_info("bus '%s' can be used again", bus->name);

@@ -50,6 +50,7 @@ struct read_meter {
 struct read_line {
     struct line *line;
     int result;
+    bool warned;                   // of how the port is shared
 };
 
 struct read_job {

@@ -3,7 +3,9 @@
 
 #include "app/base/clock.h"
 #include "app/base/exit.h"
+#include "app/base/file.h"
 #include "app/config/import_powermeter.h"
+#include "app/config/sharing.h"
 #include "app/formats/energy_scribe.h"
 
 #include <errno.h>
@@ -142,6 +144,18 @@ static int open_source(const struct read_options *options, struct read_meter *me
     return EXIT_OK;
 }
 
+/* A line, and the semaphore by which its port is shared. */
+static int make_line(const struct config *config, int bus, const struct endpoint *port,
+                     const struct serial_setting *serial, struct line **ret)
+{
+    struct sharing sharing;
+    int r;
+
+    sharing_decide(config, bus, port, &sharing);
+    r = line_new(port, serial, ret);
+    return r < 0 ? r : sharing_apply(&sharing, *ret);
+}
+
 static int make_configured(const struct read_options *options, struct read_job *job, unsigned index)
 {
     const struct meter_config *configured = &job->config->meters[index];
@@ -167,7 +181,7 @@ static int make_configured(const struct read_options *options, struct read_job *
             const struct bus_config *bus = &job->config->buses[configured->bus];
             const struct serial_setting *serial = bus->serial.baud ? &bus->serial : &configured->model->serial;
 
-            r = line_new(&bus->port, serial, &job->lines[configured->bus].line);
+            r = make_line(job->config, (int) configured->bus, &bus->port, serial, &job->lines[configured->bus].line);
             if (r < 0) {
                 return EXIT_IO;
             }
@@ -313,6 +327,28 @@ static int check_address(const struct read_options *options, const struct endpoi
     return EXIT_OK;
 }
 
+/*
+ * A port of the command line is shared as acquire shares it, whose configuration is good.conf; where that cannot be
+ * read, as programs do that know no configuration.
+ */
+static int make_line_of_port(const struct read_options *options, const struct endpoint *port,
+                             const struct serial_setting *serial, struct line **ret)
+{
+    auto_problems struct problems problems = { 0 };
+    auto_config struct config *config = NULL;
+    auto_free char *text = NULL;
+    char path[PATH_SIZE];
+    int bus = SHARING_NO_BUS;
+    size_t size;
+
+    if (endpoint_is_serial(port) && file_path(path, sizeof(path), options->common.state_dir, "good.conf") == 0
+        && file_read(path, MAX_FILE_SIZE, &text, &size) == 0
+        && config_load_text(path, text, size, &problems, &config) == 0) {
+        bus = sharing_find_bus(config, port);
+    }
+    return make_line(config, bus, port, serial, ret);
+}
+
 static int make_from_command_line(const struct read_options *options, struct read_job *job)
 {
     struct read_meter *meter;
@@ -365,7 +401,7 @@ static int make_from_command_line(const struct read_options *options, struct rea
         meter->setup.bounds_count = job->bounds ? job->model->point_count : 0;
     }
     if (meter->setup.kind == SOURCE_MODBUS) {
-        r = line_new(&port, &meter->setup.serial, &job->lines[0].line);
+        r = make_line_of_port(options, &port, &meter->setup.serial, &job->lines[0].line);
         if (r < 0) {
             return EXIT_IO;
         }

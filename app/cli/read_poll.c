@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 
 /* Long enough for a big model's every request to be asked three times; a source returns as soon as it is done. */
 #define MODBUS_POLL_US 60000000
@@ -16,6 +17,16 @@ struct group {
     pthread_t thread;
     bool started;
 };
+
+static void tell_warning(struct read_line *line)
+{
+    const char *warning = line_warning(line->line);
+
+    if (*warning && !line->warned) {
+        (void) fprintf(stderr, "meterstick read: %s\n", warning);
+        line->warned = true;
+    }
+}
 
 static void poll_meter(struct read_job *job, struct read_meter *meter, uint64_t timeout_ms)
 {
@@ -32,8 +43,12 @@ static void poll_meter(struct read_job *job, struct read_meter *meter, uint64_t 
             meter->result = line->result;
             return;
         }
+        tell_warning(line);
     }
     meter->result = source_next(meter->source, deadline_us, &meter->sample);
+    if (meter->result == -EBUSY && meter->setup.kind == SOURCE_MODBUS) {
+        job->lines[meter->group].result = -EBUSY;  // other programs use the port all the time: nobody is silent
+    }
     if (meter->sample.boot_ms == 0) {
         meter->sample.boot_ms = clock_boot_ms();
     }
