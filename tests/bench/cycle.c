@@ -4,10 +4,10 @@
  * each cycle took beside what the plan says that the line needs. PORT "-" polls nothing and prints the plan, a
  * request a line, for the reference loop.
  *
- *   bench_cycle PORT "9600 8N1" MODEL POINTS FIRST-ADDRESS LAST-ADDRESS MAX-REGISTERS CYCLES
+ *   bench_cycle PORT "9600 8N1" MODEL POINTS FIRST-ADDRESS LAST-ADDRESS MAX-REGISTERS CYCLES [LOCK]
  *
- * MAX-REGISTERS 0 is the model's. Prints one line of JSON. The first cycle, in which it learns, counts only where
- * it is the only one.
+ * MAX-REGISTERS 0 is the model's. LOCK is the semaphore by which the port is shared. Prints one line of JSON. The first
+ * cycle, in which it learns, counts only where it is the only one.
  */
 #include "app/base/clock.h"
 #include "drivers/modbus_meter.h"
@@ -30,6 +30,7 @@ struct bench {
     unsigned first, last;      // addresses
     unsigned max_registers;
     unsigned cycles;
+    const char *lock;          // NULL: the port is ours alone
     struct line *line;
     struct source *sources[256];
     struct sample sample;
@@ -60,6 +61,7 @@ static int take_arguments(struct bench *bench, char **argv)
     bench->last = (unsigned) atoi(argv[6]);
     bench->max_registers = (unsigned) atoi(argv[7]);
     bench->cycles = (unsigned) atoi(argv[8]);
+    bench->lock = argv[9];
     return bench->last < 256 && bench->first <= bench->last && bench->cycles <= MAX_CYCLES ? 0 : -ERANGE;
 }
 
@@ -91,6 +93,9 @@ static int open_sources(struct bench *bench)
                                   .max_registers = bench->max_registers };
     int r = line_new(&bench->port, &bench->serial, &bench->line);
 
+    if (r == 0 && bench->lock) {
+        r = line_share(bench->line, bench->lock, true);
+    }
     if (r < 0) {
         return r;
     }
@@ -146,7 +151,7 @@ int main(int argc, char **argv)
 {
     static struct bench bench;
     struct modbus_meter plan = { 0 };
-    int r = argc == 9 ? take_arguments(&bench, argv) : -EINVAL;
+    int r = argc == 9 || argc == 10 ? take_arguments(&bench, argv) : -EINVAL;
 
     if (r == 0) {
         r = make_plan(&bench, &plan);
