@@ -79,6 +79,30 @@ static void test_a_held_value_is_marked(void)
     queue_free(queue);
 }
 
+static void test_what_the_guard_noted_travels_with_its_row(void)
+{
+    struct guard_note notes[2] = { { .column = 1, .value = 12.5, .boot_ms = 77 }, { .untold = 9 } };
+    struct queue *queue;
+
+    CHECK_EQ(queue_new(4096, &queue), 0);
+    sample_of(1, 3);
+    sample.word_count = 1;
+    sample.words[0] = 0xABCD;
+    queue_push_row(queue, 4, &sample, notes, 2, true, false);
+    queue_push_sample(queue, 5, &sample, true, false);
+    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(record.note_count, 2);
+    CHECK_EQ(record.notes[0].column, 1);
+    CHECK_NEAR(record.notes[0].value, 12.5, 0);
+    CHECK_EQ(record.notes[1].untold, 9);
+    CHECK_NEAR(record.values[2], 1.25, 0);
+    CHECK_EQ(record.words[0], 0xABCD);
+    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(record.note_count, 0);
+    CHECK_EQ(record.words[0], 0xABCD);
+    queue_free(queue);
+}
+
 static void test_events_and_epochs_keep_their_place(void)
 {
     struct epoch epoch = { .wall_ms = 42, .source = CLOCK_NTP };
@@ -392,7 +416,8 @@ static void test_a_queue_grows_with_all_that_is_in_it(void)
 }
 
 TESTS(test_what_was_pushed_until_now_is_released_once_the_reader_is_past_it, test_a_queue_grows_with_all_that_is_in_it,
-      test_a_sample_comes_out_as_it_went_in, test_a_held_value_is_marked, test_events_and_epochs_keep_their_place,
+      test_a_sample_comes_out_as_it_went_in, test_a_held_value_is_marked,
+      test_what_the_guard_noted_travels_with_its_row, test_events_and_epochs_keep_their_place,
       test_a_text_that_is_too_long_is_cut, test_what_was_not_released_is_read_again,
       test_full_drops_the_oldest_and_counts, test_rows_of_a_hanging_commit_are_lost_only_if_it_fails,
       test_an_epoch_survives_a_full_ring, test_the_reader_sleeps_until_it_is_urgent_or_half_full,

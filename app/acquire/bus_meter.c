@@ -25,6 +25,9 @@ int bus_meter_init(struct bus_meter *ret, const struct config *config, unsigned 
     ret->model_timeout_us = (setup.timeout_ms ? setup.timeout_ms : meter->model ? meter->model->timeout_ms : 0) * 1000;
     ret->values = calloc(MAX(source_layout(ret->source)->count, 1u), sizeof(double));
     r = ret->values ? 0 : -ENOMEM;
+    if (r == 0) {
+        r = guard_new(ret->source, meter->max_power_w, &ret->guard);
+    }
     if (r == 0 && meter->log_every_ms > meter->interval_ms) {
         r = average_new(source_layout(ret->source), meter->log_every_ms * UINT64_C(1000), &ret->average);
     }
@@ -36,25 +39,53 @@ int bus_meter_init(struct bus_meter *ret, const struct config *config, unsigned 
 
 void bus_meter_clear(struct bus_meter *meter)
 {
+    guard_free(TAKE(meter->guard));
     source_close(TAKE(meter->source));
     average_free(TAKE(meter->average));
     free(TAKE(meter->values));
 }
 
-void bus_meter_flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch)
+/* The first of several that are held back, and what a change of level was. */
+static void log_note(const struct bus_meter *meter, const struct guard_note *note)
 {
-    if (meter->average && average_take(meter->average, scratch)) {
-        queue_push_sample(queue, meter->slot, scratch, false, false);
+    const enum counter_verdict verdict = note->judgement.verdict;
+    char text[GUARD_TEXT_SIZE];
+
+    if (note->untold > 0 || (counter_verdict_holds(verdict) && note->judgement.held == 1)
+        || counter_verdict_releases(verdict)) {
+        (void) guard_event(NULL, 0, meter->config->name, source_layout(meter->source), note, 0, text);
+        log_warning("meter %s", text);
     }
 }
 
-static void push_row(struct bus_meter *meter, const struct bus_poll *poll, const struct sample *sample)
+/* With all that was noted since the last row: of a row that is averaged, of each of its polls. */
+static void push(struct bus_meter *meter, struct queue *queue, const struct sample *sample, bool keep_words,
+                 bool urgent)
+{
+    const struct guard_note *notes;
+    unsigned count = guard_take_notes(meter->guard, &notes);
+
+    queue_push_row(queue, meter->slot, sample, notes, count, keep_words, urgent);
+    for (unsigned i = 0; i < count; i++) {
+        log_note(meter, &notes[i]);
+    }
+}
+
+void bus_meter_flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch)
+{
+    if (meter->average && average_take(meter->average, scratch)) {
+        push(meter, queue, scratch, false, false);
+    }
+}
+
+static void push_row(struct bus_meter *meter, const struct bus_poll *poll, struct sample *sample)
 {
     uint64_t interval_us = meter->config->interval_ms * UINT64_C(1000);
 
     if (!meter->average) {
         if (poll->result == 0) {
-            queue_push_sample(poll->queue, meter->slot, sample, poll->keep_words, poll->urgent);
+            guard_judge(meter->guard, sample);
+            push(meter, poll->queue, sample, poll->keep_words, poll->urgent);
         }
         return;
     }
@@ -63,6 +94,7 @@ static void push_row(struct bus_meter *meter, const struct bus_poll *poll, const
         bus_meter_flush(meter, poll->queue, poll->scratch);  // the last slices of its period were skipped
     }
     if (poll->result == 0) {
+        guard_judge(meter->guard, sample);
         average_add(meter->average, sample, poll->slice * interval_us);
     }
     if (average_is_due(meter->average, poll->next_slice * interval_us)) {
@@ -102,7 +134,7 @@ static void measure(struct bus_meter *meter, const struct bus_poll *poll)
     meter->polled_us = poll->now_us;
 }
 
-unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, const struct sample *sample)
+unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, struct sample *sample)
 {
     uint64_t missing_us = meter->health.missing_us;
     uint64_t slices = 0;

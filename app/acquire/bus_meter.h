@@ -5,6 +5,7 @@
 
 #include "app/acquire/average.h"
 #include "app/acquire/bus.h"
+#include "app/acquire/guard.h"
 
 struct bus_meter {
     unsigned index;                  // in the configuration
@@ -13,6 +14,7 @@ struct bus_meter {
     struct source *source;
     uint32_t model_timeout_us;
     struct health health;
+    struct guard *guard;
     struct average *average;         // NULL: each poll is a row
     bool any_row;
     uint64_t row_slice;              // of the last row, if there is any
@@ -46,8 +48,11 @@ struct bus_poll {
 int bus_meter_init(struct bus_meter *ret, const struct config *config, unsigned index, struct line *line) MUST_CHECK;
 void bus_meter_clear(struct bus_meter *meter);
 
-/* Update its health, push the row and the events. Returns enum health_change. */
-unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, const struct sample *sample);
+/*
+ * Update its health, let the guard take out of the sample what it does not believe, push the row and the events.
+ * Returns enum health_change.
+ */
+unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, struct sample *sample);
 
 /* Update what others look at; the bus's mutex is held. */
 void bus_meter_publish(struct bus_meter *meter, const struct bus_poll *poll, const struct sample *sample);

@@ -87,7 +87,7 @@ int guard_new(const struct source *source, double max_power_w, struct guard **re
     if (!guard) {
         return -ENOMEM;
     }
-    guard->note_capacity = MIN(MAX(2 * count, (unsigned) NOTES_MIN), (unsigned) MAX_POINTS);
+    guard->note_capacity = MIN(MAX(2 * count, (unsigned) NOTES_MIN), (unsigned) GUARD_NOTES_MAX);
     guard->notes = calloc(guard->note_capacity, sizeof(guard->notes[0]));
     if (!guard->notes) {
         guard_free(guard);

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #define GUARD_WORDS     4    // registers of one number, at most
+#define GUARD_NOTES_MAX 128  // of a row; meters have up to 40 counters
 #define GUARD_TEXT_SIZE 256
 #define GUARD_CODE_SIZE 16
 

@@ -19,7 +19,8 @@ struct header {
     uint16_t meter;
     uint64_t boot_ms;
     uint32_t value_count; // of an event: the size of its text
-    uint32_t word_count;
+    uint16_t word_count;
+    uint16_t note_count;
 };
 
 #define FILLER       255
@@ -54,6 +55,11 @@ static size_t aligned(size_t size)
 size_t queue_sample_size(unsigned value_count, unsigned word_count)
 {
     return aligned(sizeof(struct header) + value_count * sizeof(double) + word_count * sizeof(uint16_t));
+}
+
+static size_t row_size(unsigned value_count, unsigned word_count, unsigned note_count)
+{
+    return queue_sample_size(value_count, word_count) + aligned(note_count * sizeof(struct guard_note));
 }
 
 int queue_new(size_t capacity, struct queue **ret)
@@ -156,19 +162,27 @@ static void finish(struct queue *queue, const struct header *header, bool urgent
     }
 }
 
-void queue_push_sample(struct queue *queue, uint16_t meter, const struct sample *sample, bool keep_words, bool urgent)
+void queue_push_row(struct queue *queue, uint16_t meter, const struct sample *sample, const struct guard_note *notes,
+                    unsigned note_count, bool keep_words, bool urgent)
 {
+    const size_t values_size = sample->value_count * sizeof(double);
     unsigned word_count = keep_words ? sample->word_count : 0;
     struct header *header;
+    size_t notes_size;
     uint8_t *body;
 
     (void) pthread_mutex_lock(&queue->mutex);
-    header = make_room(queue, queue_sample_size(sample->value_count, word_count));
+    while (2 * row_size(sample->value_count, word_count, note_count) > queue->capacity) {
+        note_count--;  // only in a queue that is smaller than that of any configuration
+    }
+    notes_size = note_count * sizeof(*notes);
+    header = make_room(queue, row_size(sample->value_count, word_count, note_count));
     header->kind = RECORD_SAMPLE;
     header->meter = meter;
     header->boot_ms = sample->boot_ms;
     header->value_count = sample->value_count;
-    header->word_count = word_count;
+    header->word_count = (uint16_t) word_count;
+    header->note_count = (uint16_t) note_count;
     for (unsigned i = 0; i < sample->value_count; i++) {
         if (isnan(sample->values[i])) {
             header->flags |= sample->reasons[i] == REASON_HELD ? FLAG_HELD : FLAG_MISSING;
@@ -176,9 +190,17 @@ void queue_push_sample(struct queue *queue, uint16_t meter, const struct sample 
     }
 
     body = (uint8_t *) (header + 1);
-    memcpy(body, sample->values, sample->value_count * sizeof(double));
-    memcpy(body + sample->value_count * sizeof(double), sample->words, word_count * sizeof(uint16_t));
+    memcpy(body, sample->values, values_size);
+    if (note_count > 0) {
+        memcpy(body + values_size, notes, notes_size);
+    }
+    memcpy(body + values_size + notes_size, sample->words, word_count * sizeof(uint16_t));
     finish(queue, header, urgent);
+}
+
+void queue_push_sample(struct queue *queue, uint16_t meter, const struct sample *sample, bool keep_words, bool urgent)
+{
+    queue_push_row(queue, meter, sample, NULL, 0, keep_words, urgent);
 }
 
 void queue_push_event(struct queue *queue, uint64_t boot_ms, const char *code, const char *text, bool urgent)
@@ -247,8 +269,12 @@ static void unpack(const struct header *header, struct record *ret)
         ret->held = header->flags & FLAG_HELD;
         ret->value_count = header->value_count;
         ret->word_count = header->word_count;
+        ret->note_count = header->note_count;
         memcpy(ret->values, body, header->value_count * sizeof(double));
-        memcpy(ret->words, body + header->value_count * sizeof(double), header->word_count * sizeof(uint16_t));
+        body += header->value_count * sizeof(double);
+        memcpy(ret->notes, body, header->note_count * sizeof(struct guard_note));
+        body += header->note_count * sizeof(struct guard_note);
+        memcpy(ret->words, body, header->word_count * sizeof(uint16_t));
         break;
     case RECORD_EVENT:
         memcpy(ret->code, body, QUEUE_CODE_SIZE);

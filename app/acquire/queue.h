@@ -10,6 +10,7 @@
  * reads.
  */
 
+#include "app/acquire/guard.h"
 #include "app/base/macros.h"
 #include "app/journal/journal.h"
 #include "drivers/sample.h"
@@ -36,6 +37,8 @@ struct record {
     double values[MAX_POINTS];
     unsigned word_count;
     uint16_t words[MAX_WORDS];
+    unsigned note_count;
+    struct guard_note notes[GUARD_NOTES_MAX];
 
     /* RECORD_EVENT */
     char code[QUEUE_CODE_SIZE];
@@ -59,6 +62,10 @@ void queue_free(struct queue *queue);
  * keep_words: the raw words travel too.
  */
 void queue_push_sample(struct queue *queue, uint16_t meter, const struct sample *sample, bool keep_words, bool urgent);
+
+/* A sample with what the counter guard noted of it, at most GUARD_NOTES_MAX: they are stored or lost together. */
+void queue_push_row(struct queue *queue, uint16_t meter, const struct sample *sample, const struct guard_note *notes,
+                    unsigned note_count, bool keep_words, bool urgent);
 void queue_push_event(struct queue *queue, uint64_t boot_ms, const char *code, const char *text, bool urgent);
 void queue_push_epoch(struct queue *queue, uint64_t boot_ms, const struct epoch *epoch);
 

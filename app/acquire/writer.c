@@ -37,6 +37,7 @@ struct writer {
     struct journal *journal;     // NULL: to be opened
     struct record record;
     struct journal_row row;
+    struct guard_book book;
     struct epoch epoch;          // of the rows to come
     struct epoch stored_epoch;   // of the rows that are committed
     bool epoch_added;            // to this journal, since it was opened
@@ -264,15 +265,35 @@ static int prepare(struct writer *writer)
     return add_meters(writer);
 }
 
+/* What the counter guard noted of a row: events that name its seq. */
+static int store_notes(struct writer *writer, const struct record *record, const struct meters_entry *meter,
+                       uint64_t seq)
+{
+    char text[GUARD_TEXT_SIZE];
+
+    for (unsigned i = 0; i < record->note_count; i++) {
+        const char *code = guard_event(&writer->book, record->meter, meter->name, meter->layout, &record->notes[i], seq,
+                                       text);
+        int r = journal_add_event(writer->journal, writer->epoch.number, record->boot_ms, code, text);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
 static int store_sample(struct writer *writer, const struct record *record)
 {
     struct journal_row *row = &writer->row;
     unsigned at = 0;
     struct meters_entry entry;
+    bool known;
     uint64_t seq;
     int r;
 
-    if (meters_get(writer->setup.meters, record->meter, &entry) && writer->stamps[record->meter] != entry.stamp) {
+    known = meters_get(writer->setup.meters, record->meter, &entry);
+    if (known && writer->stamps[record->meter] != entry.stamp) {
         r = add_meter(writer, record->meter, &entry);
         if (r < 0) {
             return r;
@@ -294,10 +315,11 @@ static int store_sample(struct writer *writer, const struct record *record)
 
     r = journal_add_sample(writer->journal, row, record->word_count > 0 ? record->words : NULL, record->word_count,
                            &seq);
-    if (r == 0) {
-        writer->pending[record->meter] = record->boot_ms;
+    if (r < 0) {
+        return r;
     }
-    return r;
+    writer->pending[record->meter] = record->boot_ms;
+    return known ? store_notes(writer, record, &entry, seq) : 0;
 }
 
 static int store_record(struct writer *writer, const struct record *record)
