@@ -31,6 +31,7 @@ static int test_ioctl(int fd, unsigned long request, void *argument);
 #undef ioctl
 
 #include <dirent.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 static void test_step(int number)
@@ -118,13 +119,24 @@ static inline int value_of(const struct place *place)
     return value;
 }
 
+/* fork(), and no child outlives the test */
+static inline pid_t child_new(void)
+{
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    return pid;
+}
+
 /* A child that goes through the protocol once and has that fate. Returns its id when the fate has come. */
 static inline pid_t child_with_fate(const struct place *place, int step, int signal)
 {
-    pid_t pid = fork();
+    pid_t pid = child_new();
     siginfo_t info;
 
-    CHECK(pid >= 0);
     if (pid == 0) {
         struct port_lock *lock = NULL;
         bool dirty;
@@ -160,8 +172,7 @@ static inline pid_t child(void (*function)(const struct place *place, int ready)
     char byte;
 
     CHECK_EQ(pipe(ends), 0);
-    pid = fork();
-    CHECK(pid >= 0);
+    pid = child_new();
     if (pid == 0) {
         function(place, ends[1]);
         _exit(0);

@@ -7,7 +7,6 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 static void test_a_port_is_taken_by_one_at_a_time(void)
@@ -131,7 +130,7 @@ static void test_who_waits_goes_over_to_the_semaphore_that_took_the_name(void)
         struct place place = place_new();
         auto_port_lock struct port_lock *lock = lock_of(&place);
         pid_t holder = child(client_holds, &place);
-        pid_t pid = fork();
+        pid_t pid = child_new();
 
         if (pid == 0) {
             clock_sleep_until_us(clock_monotonic_us() + 50000);
@@ -213,7 +212,7 @@ static void test_steps_of_the_clock_neither_cut_nor_prolong_a_wait(void)
     pid_t holder = child(client_holds, &place);
 
     for (unsigned ours = 0; ours < 2; ours++) {
-        pid_t pid = fork();
+        pid_t pid = child_new();
         int status;
 
         if (pid == 0) {
@@ -262,7 +261,7 @@ static void test_a_semaphore_of_another_user_is_told_with_the_remedy(void)
     }
     CHECK_EQ(sem_close(sem_open(place.name, O_CREAT, 0600, 1)), 0);
     CHECK_EQ(chmod(place.directory, 0777), 0);
-    pid = fork();
+    pid = child_new();
     if (pid == 0) {
         struct port_lock *lock;
         char remedy[256];
@@ -294,7 +293,7 @@ static void test_a_client_gets_in_between_our_holds(void)
     pid_t ours[2];
 
     for (unsigned i = 0; i < 2; i++) {
-        ours[i] = fork();
+        ours[i] = child_new();
         if (ours[i] == 0) {
             struct port_lock *lock = lock_of(&place);
 
@@ -328,7 +327,7 @@ static void test_nobody_of_ours_starves(void)
     pid_t pids[8];
 
     for (unsigned i = 0; i < 8; i++) {
-        pids[i] = fork();
+        pids[i] = child_new();
         if (pids[i] == 0) {
             struct port_lock *lock = lock_of(&place);
 
@@ -386,7 +385,7 @@ static void test_a_file_that_is_no_semaphore_is_refused_and_no_signal_comes(void
 static void test_full_shared_memory_is_told_and_leaves_nothing_behind(void)
 {
     struct place place = place_new();
-    pid_t pid = fork();
+    pid_t pid = child_new();
     int status;
 
     if (pid == 0) {

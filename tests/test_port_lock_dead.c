@@ -103,6 +103,23 @@ static void test_without_proof_patience_decides(void)
     }
 }
 
+/* Where the record says so there is nothing to find out: at once, and the client that took it for busy sees no gap. */
+static void test_what_a_dead_one_held_is_inherited_at_once(void)
+{
+    for (int step = 7; step <= USED; step++) {
+        struct place place = place_new();
+        auto_port_lock struct port_lock *lock = lock_of(&place);
+        pid_t looker = child(client_looks, &place);
+
+        (void) child_with_fate(&place, step, SIGKILL);
+        CHECK(took_us(lock, 5000, 1) < 1000000);
+        CHECK_EQ(value_of(&place), 0);
+        (void) port_lock_release(lock);
+        CHECK_EQ(value_of(&place), 1);
+        end(looker);
+    }
+}
+
 static void test_a_living_holder_is_waited_for_and_told(void)
 {
     struct place place = place_new();
@@ -143,7 +160,7 @@ static void test_the_patience_of_dead_waiters_adds_up(void)
     end(child(client_holds, &place));
     began_us = clock_monotonic_us();
     while (clock_monotonic_us() - began_us < 1000000) {
-        pid_t pid = fork();
+        pid_t pid = child_new();
 
         if (pid == 0) {
             _exit(take(lock_of(&place), 20000));
@@ -282,14 +299,16 @@ static void test_nobody_guesses_without_a_side_lock(void)
 static void test_a_side_lock_that_is_removed_does_not_let_two_in(void)
 {
     struct place place = place_new();
-    auto_port_lock struct port_lock *mine = lock_of(&place), *other = lock_of(&place);
+    auto_port_lock struct port_lock *mine = lock_of(&place), *newcomer = NULL;
 
     CHECK_EQ(take(mine, 1000), 0);
     CHECK_EQ(unlink(place.side), 0);
-    CHECK_EQ(take(other, 100), -ETIMEDOUT);  // through a new side lock, to the same semaphore
+    newcomer = lock_of(&place);
+    CHECK_EQ(take(newcomer, 100), -ETIMEDOUT);  // through a new side lock, to the same semaphore
+    CHECK(strstr(port_lock_problem(newcomer), "the semaphore"));
     (void) port_lock_release(mine);
-    CHECK_EQ(take(other, 1000), 0);
-    CHECK_EQ(take(mine, 100), -ETIMEDOUT);
+    CHECK_EQ(take(newcomer, 1000), 0);
+    CHECK_EQ(take(mine, 100), -ETIMEDOUT);      // it came over to the new one
     CHECK(strstr(port_lock_problem(mine), "another Meterstick program"));
 }
 
@@ -351,7 +370,7 @@ static void test_the_pause_is_for_those_who_are_there(void)
 {
     struct place place = place_new();
     auto_port_lock struct port_lock *lock = lock_of(&place);
-    uint64_t end_us = clock_monotonic_us() + 20000000;
+    uint64_t end_us = clock_monotonic_us() + 20000000, released_us;
     pid_t pid;
 
     CHECK_EQ(take(lock, 1000), 0);
@@ -359,6 +378,10 @@ static void test_the_pause_is_for_those_who_are_there(void)
     pid = child(client_looks, &place);
     CHECK_EQ(take(lock, 1000), 0);
     CHECK_EQ(port_lock_release(lock), PAUSE_US);
+    released_us = clock_monotonic_us();
+    CHECK_EQ(take(lock, 1000), 0);  // the next one of ours makes it, too
+    CHECK(clock_monotonic_us() >= released_us + PAUSE_US - 1000);
+    (void) port_lock_release(lock);
     end(pid);
     CHECK_EQ(take(lock, 1000), 0);
     pid = child(waits_for_the_side_lock, &place);
@@ -406,7 +429,7 @@ static void test_what_is_held_is_given_back_at_the_end(void)
 
 TESTS(test_whoever_dies_at_any_step_the_next_one_gets_the_port, test_dead_ones_in_a_row_change_nothing,
       test_the_token_of_a_dead_client_is_adopted_by_proof, test_without_proof_patience_decides,
-      test_a_living_holder_is_waited_for_and_told, test_patience_is_inherited,
+      test_what_a_dead_one_held_is_inherited_at_once, test_a_living_holder_is_waited_for_and_told, test_patience_is_inherited,
       test_the_patience_of_dead_waiters_adds_up, test_activity_of_the_line_renews_the_patience,
       test_a_client_that_leaves_no_gap_is_not_taken_for_dead,
       test_a_stopped_holder_blocks_the_others_until_it_is_killed,
