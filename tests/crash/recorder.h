@@ -6,7 +6,8 @@
  * at any of them.
  *
  * The calls (open, write, pwrite, ftruncate, fsync, rename, unlink, mkdir ...) are interposed: the definitions here
- * stand before those of the C library, for our code and for SQLite alike. Only what happens below one directory is recorded.
+ * stand before those of the C library, for our code and for SQLite alike. Only what happens below one directory is
+ * recorded.
  *
  * The model, at the layer of files:
  * - fsync and fdatasync of a file make all that was written to it before durable; fsync of a directory all that was
@@ -43,9 +44,9 @@ uint64_t recorder_marked(size_t cut);
 
 struct recorder_image {
     size_t cut;
-    bool reordered;        // false: all before the cut is on the card, and nothing after it
-    size_t sector_size;    // 512 or 4096
-    uint64_t seed;         // of what is kept and lost
+    bool reordered;      // false: all before the cut is on the card, and nothing after it
+    size_t sector_size;  // 512 or 4096
+    uint64_t seed;       // of what is kept and lost
 };
 
 /* What is on the card then, as files below `root`, which exists and is empty. Aborts if that cannot be written. */

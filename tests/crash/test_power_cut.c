@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // link: ms_journal -rdynamic
-// sources: tests/crash/recorder.c tests/crash/ledger.c
+// sources: tests/crash/recorder.c tests/crash/recorder_image.c tests/crash/ledger.c
 //
 // Fault 45: the power is cut at each write of the journal. The real code writes a journal while recorder.c notes each
 // call; then images of the card are made for cuts at every operation, in order and not, and the real code recovers.
@@ -91,7 +91,7 @@ static void prune(struct history *history, struct ledger *ledger, const char *di
     size_t before = history->count;
 
     remember(history, ledger);
-    CHECK_EQ(ledger_prune(ledger, directory), 0);
+    CHECK_EQ(ledger_prune(ledger, directory, 0), 0);
     CHECK(ledger->floor > 1);
     history->views[before].floor = ledger->floor;
     remember(history, ledger);
@@ -150,7 +150,8 @@ static void check_image(const struct ledger *ledger, const struct ledger_view *v
 
     snprintf(directory, sizeof(directory), "%s/journal", image_root);
     if (recorder_random(seed) % 2) {
-        (void) ledger_check(ledger, view, directory, true, what);  // a reader may come first; it changes nothing
+        // a reader may come first; it changes nothing
+        (void) ledger_check(ledger, view, directory, LEDGER_AGAIN, what);
     }
 
     // A copy of the ledger goes on: the new rows must be told from all that were given before the cut.
@@ -164,8 +165,9 @@ static void check_image(const struct ledger *ledger, const struct ledger_view *v
     if (ledger_open(&after, directory, BOOT_C, CLOCK_NTP) != 0) {
         fail_msg("%s: cannot be opened again", what);
     }
-    last = ledger_check(ledger, view, directory, false, what);
-    tally->in_flight += last > 0 && view->acknowledged < ledger->count && last > ledger->rows[view->acknowledged].seq;
+    last = ledger_check(ledger, view, directory, LEDGER_NONE, what);
+    tally->in_flight += last > 0 && view->acknowledged < ledger->count
+                        && last > ledger->rows[view->acknowledged].seq;
 
     CHECK_EQ(ledger_commit(&after, ledger->meter_count, 600 * HOUR), 0);
     first_new = after.rows[ledger->count].seq;
@@ -175,22 +177,24 @@ static void check_image(const struct ledger *ledger, const struct ledger_view *v
     // All rows that were under way are decided now; those that are not there never will be.
     then.acknowledged_events = 0;
     then.floor = MAX(then.floor, (uint64_t) 1);
-    if (ledger_check(&after, &then, directory, false, what) != first_new + ledger->meter_count - 1) {
+    if (ledger_check(&after, &then, directory, LEDGER_NONE, what)
+        != first_new + ledger->meter_count - 1) {
         fail_msg("%s: the rows after it are not there", what);
     }
     ledger_check_integrity(directory, what);
     ledger_clear(&after);
 }
 
-static void try_image(const struct ledger *ledger, const struct history *history, const struct recorder_image *image,
-                      struct tally *tally)
+static void try_image(const struct ledger *ledger, const struct history *history,
+                      const struct recorder_image *image, struct tally *tally)
 {
     const struct ledger_view *view = &history->views[recorder_marked(image->cut)];
     uint64_t seed = image->seed;
     char what[128];
 
-    snprintf(what, sizeof(what), "cut at %zu of %zu, %s, sectors of %zu, seed %" PRIu64, image->cut, recorder_count(),
-             image->reordered ? "reordered" : "ordered", image->sector_size, image->seed);
+    snprintf(what, sizeof(what), "cut at %zu of %zu, %s, sectors of %zu, seed %" PRIu64, image->cut,
+             recorder_count(), image->reordered ? "reordered" : "ordered", image->sector_size,
+             image->seed);
     CHECK_EQ(mkdir(image_root, 0750), 0);
     recorder_build(image, image_root);
     check_image(ledger, view, &seed, tally, what);
@@ -210,8 +214,8 @@ static uint64_t first_seed(void)
 }
 
 /* A quarter of the images is ordered, at cuts spread evenly; the others are reordered, at cuts by chance. */
-static void cut_everywhere(void (*write)(struct history *, struct ledger *, const char *), unsigned meters,
-                           unsigned values, size_t images, const char *name)
+static void cut_everywhere(void (*write)(struct history *, struct ledger *, const char *),
+                           unsigned meters, unsigned values, size_t images, const char *name)
 {
     struct history history = {};
     struct tally tally = {};
@@ -232,17 +236,20 @@ static void cut_everywhere(void (*write)(struct history *, struct ledger *, cons
         uint64_t chance = recorder_random(&seed);
         struct recorder_image image = {
             .reordered = i >= ordered,
-            .cut = i < ordered ? (i * count / ordered + (ordered < count ? chance % (count / ordered) : 0)) % count
-                               : chance % count,
+            .cut = i < ordered
+                       ? (i * count / ordered + (ordered < count ? chance % (count / ordered) : 0))
+                             % count
+                       : chance % count,
             .sector_size = chance >> 40 & 1 ? 512 : 4096,
             .seed = recorder_random(&seed) >> 16,
         };
 
         try_image(&ledger, &history, &image, &tally);
     }
-    printf("\nfigure: power cut, %s: %zu images of %zu operations (%zu ordered, %zu reordered), 0 committed rows lost; "
-           "%zu had more than was acknowledged\n", name, tally.images, recorder_count(), tally.ordered, tally.reordered,
-           tally.in_flight);
+    printf(
+        "\nfigure: power cut, %s: %zu images of %zu operations (%zu ordered, %zu reordered), 0 committed rows lost; "
+        "%zu had more than was acknowledged\n",
+        name, tally.images, recorder_count(), tally.ordered, tally.reordered, tally.in_flight);
 
     recorder_forget_syncs(false);
     recorder_clear();
@@ -261,4 +268,5 @@ static void test_nor_while_the_log_is_folded_into_its_segment(void)
     cut_everywhere(write_wide, 6, 200, test_share(1000), "full log");
 }
 
-TESTS(test_no_committed_row_is_lost_by_a_power_cut, test_nor_while_the_log_is_folded_into_its_segment)
+TESTS(test_no_committed_row_is_lost_by_a_power_cut,
+      test_nor_while_the_log_is_folded_into_its_segment)
