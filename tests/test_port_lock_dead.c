@@ -429,8 +429,8 @@ static void test_what_is_held_is_given_back_at_the_end(void)
 
 TESTS(test_whoever_dies_at_any_step_the_next_one_gets_the_port, test_dead_ones_in_a_row_change_nothing,
       test_the_token_of_a_dead_client_is_adopted_by_proof, test_without_proof_patience_decides,
-      test_what_a_dead_one_held_is_inherited_at_once, test_a_living_holder_is_waited_for_and_told, test_patience_is_inherited,
-      test_the_patience_of_dead_waiters_adds_up, test_activity_of_the_line_renews_the_patience,
+      test_what_a_dead_one_held_is_inherited_at_once, test_a_living_holder_is_waited_for_and_told,
+      test_patience_is_inherited, test_the_patience_of_dead_waiters_adds_up, test_activity_of_the_line_renews_the_patience,
       test_a_client_that_leaves_no_gap_is_not_taken_for_dead,
       test_a_stopped_holder_blocks_the_others_until_it_is_killed,
       test_without_a_side_lock_the_semaphore_alone_serves, test_nobody_guesses_without_a_side_lock,
