@@ -448,6 +448,23 @@ static void run(void *data)
     }
 }
 
+void bus_recall(struct bus *bus, const struct recall *recall, const struct epoch *epoch)
+{
+    for (unsigned i = 0; i < bus->meter_count; i++) {
+        bus_meter_recall(&bus->meters[i], recall, epoch);
+    }
+}
+
+int bus_remember(const struct bus *bus, struct recall *recall)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < bus->meter_count && r == 0; i++) {
+        r = bus_meter_remember(&bus->meters[i], recall);
+    }
+    return r;
+}
+
 int bus_start(struct bus *bus)
 {
     atomic_store(&bus->ticked_ms, clock_monotonic_ms());

@@ -9,6 +9,7 @@
 
 #include "app/acquire/health.h"
 #include "app/acquire/queue.h"
+#include "app/acquire/recall.h"
 #include "app/config/config.h"
 
 #include <stdatomic.h>
@@ -44,6 +45,14 @@ struct bus_meter_status {
 };
 
 struct bus;
+
+/*
+ * What its counters stood at before: hand it to the bus before bus_start(), and keep it after bus_join() for the bus
+ * that takes its place. A bus that is handed nothing believes each counter's first reading. recall, epoch: as
+ * recall_level()
+ */
+void bus_recall(struct bus *bus, const struct recall *recall, const struct epoch *epoch);
+int bus_remember(const struct bus *bus, struct recall *recall) MUST_CHECK;
 
 /* Make the sources of its meters. Nothing is opened yet. Errors: -ENOMEM and those of source_open() */
 int bus_new(const struct bus_setup *setup, struct bus **ret) MUST_CHECK;

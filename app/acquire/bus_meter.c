@@ -45,6 +45,37 @@ void bus_meter_clear(struct bus_meter *meter)
     free(TAKE(meter->values));
 }
 
+void bus_meter_recall(struct bus_meter *meter, const struct recall *recall, const struct epoch *epoch)
+{
+    const struct layout *layout = source_layout(meter->source);
+    const uint64_t boot_ms = clock_boot_ms();
+
+    for (unsigned i = 0; i < layout->count; i++) {
+        struct counter_level level;
+        enum counter_memory memory = recall_level(recall, meter->config->name, layout->columns[i].name, epoch, boot_ms,
+                                                  &level);
+
+        guard_remember(meter->guard, i, memory, &level);
+    }
+}
+
+int bus_meter_remember(const struct bus_meter *meter, struct recall *recall)
+{
+    const struct layout *layout = source_layout(meter->source);
+
+    for (unsigned i = 0; i < layout->count; i++) {
+        struct counter_level level = { 0 };
+        enum counter_memory memory = guard_last(meter->guard, i, &level);
+        int r = memory == COUNTER_NEW ? 0 : recall_keep(recall, meter->config->name, layout->columns[i].name, memory,
+                                                        &level);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
 /* The first of several that are held back, and what a change of level was. */
 static void log_note(const struct bus_meter *meter, const struct guard_note *note)
 {

@@ -48,6 +48,10 @@ struct bus_poll {
 int bus_meter_init(struct bus_meter *ret, const struct config *config, unsigned index, struct line *line) MUST_CHECK;
 void bus_meter_clear(struct bus_meter *meter);
 
+/* As bus_recall() and bus_remember(). */
+void bus_meter_recall(struct bus_meter *meter, const struct recall *recall, const struct epoch *epoch);
+int bus_meter_remember(const struct bus_meter *meter, struct recall *recall) MUST_CHECK;
+
 /*
  * Update its health, let the guard take out of the sample what it does not believe, push the row and the events.
  * Returns enum health_change.

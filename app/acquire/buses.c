@@ -113,6 +113,13 @@ void buses_clear(struct buses *buses)
     buses->count = 0;
 }
 
+void buses_recall(struct buses *buses, const struct recall *recall, const struct epoch *epoch)
+{
+    for (unsigned i = 0; i < buses->count; i++) {
+        bus_recall(buses->list[i], recall, epoch);
+    }
+}
+
 int buses_start(struct buses *buses)
 {
     for (; buses->running < buses->count; buses->running++) {

@@ -23,6 +23,9 @@ size_t buses_queue_capacity(const struct config *config);
 int buses_init(struct buses *ret, struct meters *meters, const struct bus_setup *common) MUST_CHECK;
 void buses_clear(struct buses *buses);
 
+/* As bus_recall(), of all of them. */
+void buses_recall(struct buses *buses, const struct recall *recall, const struct epoch *epoch);
+
 int buses_start(struct buses *buses) MUST_CHECK;
 
 /* After stop_fd was made readable: true if all threads have ended in time. */

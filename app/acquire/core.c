@@ -341,6 +341,14 @@ static void begin_clock(struct core *core)
     queue_push_event(core->queue, clock_boot_ms(), "start", text, false);
 }
 
+/* The guards go on from what the journal has. */
+static void begin_counters(struct core *core)
+{
+    auto_recall struct recall *recall = writer_take_recall(core->writer);
+
+    buses_recall(&core->buses, recall, &core->clock.epoch);
+}
+
 /* End buses, then the writer. Returns false if one of them hangs: then nothing may be freed. */
 static bool stop_all(struct core *core, enum exit_code *ret)
 {
@@ -380,6 +388,7 @@ static enum exit_code run(struct core *core)
         configuration_keep(core->config, core->setup->state_dir);
     }
     begin_clock(core);
+    begin_counters(core);
     r = buses_start(&core->buses);
     if (r == 0) {
         write_status(core, NULL);

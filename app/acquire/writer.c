@@ -16,6 +16,7 @@
 #define OPEN_WAIT_US    UINT64_C(10000000)  // then the buses start without it
 #define RETRY_US        UINT64_C(5000000)
 #define COMMIT_AFTER_US 100000              // the buses have begun their slice by then
+#define RECALL_US       UINT64_C(1000000)   // what the search for the counters may delay the buses by
 #define GRACE_US        UINT64_C(2000000)   // longest that a commit waits for the end of a slice
 #define PRUNE_EACH_US   UINT64_C(3600000000)
 
@@ -29,6 +30,7 @@ struct writer {
     bool is_opened;
     int open_result;
     struct writer_status status;
+    struct recall *recall;
     uint64_t *committed;         // [METERS_SLOTS]
     struct config_journal wanted;
 
@@ -103,6 +105,16 @@ void writer_get_status(struct writer *writer, struct writer_status *ret)
     ret->lost = lost;
 }
 
+struct recall *writer_take_recall(struct writer *writer)
+{
+    struct recall *recall;
+
+    (void) pthread_mutex_lock(&writer->mutex);
+    recall = TAKE(writer->recall);
+    (void) pthread_mutex_unlock(&writer->mutex);
+    return recall;
+}
+
 void writer_get_committed(struct writer *writer, uint64_t *ret)
 {
     const unsigned count = meters_count(writer->setup.meters);
@@ -141,6 +153,28 @@ static void take_settings(struct writer *writer)
 }
 
 /* --- opening --- */
+
+/* What the counters stood at; NULL, where the journal cannot be read now. One without a row never saw any. */
+static struct recall *learn_counters(struct writer *writer)
+{
+    auto_journal struct journal *journal = NULL;
+    auto_recall struct recall *recall = NULL;
+    int r;
+
+    r = recall_new(&recall);
+    if (r == 0 && journal_last_seq(writer->journal) > 0) {
+        r = journal_open_read(writer->setup.directory, &journal);
+        if (r == 0) {
+            r = recall_read(recall, journal, writer->setup.meters, clock_monotonic_us() + RECALL_US);
+        }
+    }
+    if (r < 0) {
+        log_warning("what the counters stood at cannot be read from the journal: %s; their first readings must agree",
+                    error_text(r));
+        return NULL;
+    }
+    return TAKE(recall);
+}
 
 /* What the journal already knows of this boot's clock, and of time at all. Nothing, where it cannot be read now. */
 static void learn(struct writer *writer, struct writer_status *status)
@@ -192,6 +226,7 @@ static void fail(struct writer *writer, int error);
 static int open_first(struct writer *writer)
 {
     struct writer_status status = { .state = WRITER_OK, .known_earlier = CLOCK_UNKNOWN };
+    struct recall *recall;
     int r;
 
     r = open_journal(writer);
@@ -199,8 +234,10 @@ static int open_first(struct writer *writer)
         (void) snprintf(status.journal_id, sizeof(status.journal_id), "%s", journal_id(writer->journal));
         status.last_seq = journal_last_seq(writer->journal);
         learn(writer, &status);
+        recall = learn_counters(writer);
         (void) pthread_mutex_lock(&writer->mutex);
         writer->status = status;
+        writer->recall = recall;
         (void) pthread_mutex_unlock(&writer->mutex);
     } else if (!is_final(r)) {
         fail(writer, r);
@@ -637,6 +674,7 @@ void writer_free(struct writer *writer)
     if (!writer) {
         return;
     }
+    recall_free(writer->recall);
     free(writer->committed);
     free(writer->pending);
     free(writer->stamps);

@@ -10,6 +10,7 @@
 
 #include "app/acquire/meters.h"
 #include "app/acquire/queue.h"
+#include "app/acquire/recall.h"
 #include "app/config/config.h"
 
 #include <stdatomic.h>
@@ -71,6 +72,12 @@ int writer_stop(struct writer *writer, uint64_t deadline_us) MUST_CHECK;
 void writer_free(struct writer *writer);
 
 void writer_get_status(struct writer *writer, struct writer_status *ret);
+
+/*
+ * What the counters stood at when the journal was opened first; NULL: it could not be read, or not in time. The caller
+ * frees it.
+ */
+struct recall *writer_take_recall(struct writer *writer);
 
 /* Boot clock of each slot's last committed row, 0 = none yet, into ret[METERS_SLOTS] as far as slots are in use. */
 void writer_get_committed(struct writer *writer, uint64_t *ret);

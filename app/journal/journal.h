@@ -141,6 +141,13 @@ int journal_prune(struct journal *journal, unsigned keep_days, uint64_t budget_b
 int journal_read(struct journal *journal, uint64_t after_seq, const char *meter, struct journal_row *ret,
                  unsigned count) MUST_CHECK;
 
+/* Rows before seq (UINT64_MAX: all), newest first, at most `count` into ret. Returns how many; 0 at the beginning. */
+int journal_read_back(struct journal *journal, uint64_t before_seq, struct journal_row *ret, unsigned count) MUST_CHECK;
+
+/* Every (name, model, layout) there ever was, newest first; `each` must not call the journal. */
+int journal_each_meter(struct journal *journal, void (*each)(void *data, const struct journal_meter *meter),
+                       void *data) MUST_CHECK;
+
 /* The oldest seq still there, and the newest; 0 = none. A cursor below the oldest - 1 has a gap. */
 int journal_first_seq(struct journal *journal, uint64_t *ret) MUST_CHECK;
 int journal_head_seq(struct journal *journal, uint64_t *ret) MUST_CHECK;

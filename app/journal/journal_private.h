@@ -124,5 +124,8 @@ int journal_reader_open(struct journal *journal, size_t index) MUST_CHECK;
 int journal_reader_done(struct journal *journal, int r) MUST_CHECK;
 void journal_reader_close(struct journal *journal);
 
+/* The row "seq, epoch, boot_ms, meter, quality, vals" of a statement. */
+int journal_row_from(struct statement *statement, struct journal_row *ret) MUST_CHECK;
+
 /* The row "id, name, model, layout" of a statement as a meter. */
 int journal_meter_from(struct statement *statement, struct journal_meter *ret) MUST_CHECK;

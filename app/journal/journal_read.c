@@ -76,7 +76,7 @@ int journal_reader_begin(struct journal *journal)
     return segments->count == 0 ? -EAGAIN : 0;
 }
 
-static int row_from(struct statement *statement, struct journal_row *ret)
+int journal_row_from(struct statement *statement, struct journal_row *ret)
 {
     const char *quality;
     int r;
@@ -120,7 +120,7 @@ static int read_rows(struct reader *reader, uint64_t after_seq, const char *mete
 
     while (n < count && (r = statement_step(*statement)) != 0) {
         if (r > 0) {
-            r = row_from(*statement, &ret[n++]);
+            r = journal_row_from(*statement, &ret[n++]);
         }
         if (r < 0) {
             break;
