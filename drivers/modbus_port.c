@@ -91,7 +91,7 @@ int line_share(struct line *line, const char *name, bool pty_too)
 
 static bool is_shared(const struct line *line)
 {
-    return line->share && port_share_applies(line->share, line->endpoint.path);
+    return line->share && port_share_applies(line->share, &line->endpoint);
 }
 
 uint64_t line_hold_us(const struct line *line)
@@ -183,7 +183,7 @@ int line_open(struct line *line, uint64_t deadline_us)
     }
 
     text_reset(&line->problem);
-    line->shared = is_shared(line);
+    line->shared = is_shared(line) && !port_share_is_absent(&line->endpoint);
     share_late(line);
     r = line_take(line, OPEN_REST_US);  // or another program's hold would keep it closed to us
     if (r < 0) {
@@ -191,7 +191,7 @@ int line_open(struct line *line, uint64_t deadline_us)
     }
     r = open_port(line, MIN(deadline_us, now_us + LINE_CONNECT_US));
     line_give(line);
-    return r;
+    return r == 0 && !line->shared && is_shared(line) ? refuse(line, -ENOENT) : r;  // it came just now, untaken
 }
 
 int line_lose(struct line *line, int error)

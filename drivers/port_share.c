@@ -5,7 +5,7 @@
 #include "drivers/port_lock.h"
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,6 +17,7 @@
 #define EARLY_US        100     // before the silence is over, if nobody is there: so long does giving back take
 #define FOREIGN_US      200000  // a program that knows only flock() may have the port for so long
 #define FOREIGN_LOOK_US 1000
+#define PTY_FOLDER      "/dev/pts/"
 
 struct port_share {
     struct port_lock *lock;
@@ -66,11 +67,28 @@ void port_share_free(struct port_share *share)
     free(share);
 }
 
-bool port_share_applies(const struct port_share *share, const char *path)
+/* Asks the kernel what it is behind all links, without opening it: another program may have it to itself right now. */
+static bool is_pty(const char *path)
 {
-    char device[PATH_MAX];
+    auto_close int fd = open(path, O_PATH | O_CLOEXEC);
+    char link[32], device[sizeof(PTY_FOLDER)] = "";
 
-    return share->pty_too || !(realpath(path, device) && text_starts(device, "/dev/pts/"));
+    (void) snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    return fd >= 0 && readlink(link, device, sizeof(device) - 1) > 0 && text_starts(device, PTY_FOLDER);
+}
+
+bool port_share_applies(const struct port_share *share, const struct endpoint *port)
+{
+    char path[PATH_SIZE];
+
+    return share->pty_too || serial_find("", port, path, sizeof(path), NULL) < 0 || !is_pty(path);
+}
+
+bool port_share_is_absent(const struct endpoint *port)
+{
+    char path[PATH_SIZE];
+
+    return serial_find("", port, path, sizeof(path), NULL) < 0 || access(path, F_OK) < 0;
 }
 
 int port_share_path(const struct port_share *share, const char *purpose, char *ret, size_t size)
@@ -94,7 +112,7 @@ static int shut_out_others(int fd)
         }
         clock_sleep_until_us(clock_monotonic_us() + FOREIGN_LOOK_US);
     }
-    return ioctl(fd, TIOCEXCL) < 0 ? -ENODEV : 0;
+    return ioctl(fd, TIOCEXCL) < 0 && errno != ENOTTY ? -ENODEV : 0;
 }
 
 static void let_others_in(int fd)

@@ -9,7 +9,7 @@
  * nothing of the lock; between holds it is neither, so that those who only wait and post may open it.
  */
 
-#include "app/base/text.h"
+#include "drivers/serial.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,8 +26,12 @@ struct port_share;
 int port_share_new(const char *name, const char *directory, bool pty_too, struct port_share **ret) MUST_CHECK;
 void port_share_free(struct port_share *share);
 
-/* Whether a port of that path is shared: links to a pseudo-terminal may come and go. */
-bool port_share_applies(const struct port_share *share, const char *path);
+/*
+ * Whether the device that a serial port means now is shared: links to a pseudo-terminal may come and go. One that is
+ * absent is; but nobody has to be waited for to see that it is absent.
+ */
+bool port_share_applies(const struct port_share *share, const struct endpoint *port);
+bool port_share_is_absent(const struct endpoint *port);
 
 /* Where the programs that share the port keep what only they know of it: a file for each purpose. */
 int port_share_path(const struct port_share *share, const char *purpose, char *ret, size_t size) MUST_CHECK;

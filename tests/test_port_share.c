@@ -401,6 +401,29 @@ static void test_a_pty_is_not_shared_unless_that_was_said_nor_is_tcp(void)
     stop_pty(&rig);
 }
 
+static void test_an_absent_port_is_absent_whoever_has_the_semaphore(void)
+{
+    static const enum deed deeds[] = { ANSWER };
+    static const struct serial_setting fast = { 115200, 'N', 8, 1 };
+    struct endpoint endpoint = { .kind = ENDPOINT_SERIAL, .path = "/dev/no-such-port" };
+    auto_line struct line *line = NULL;
+    struct shared shared;
+    sem_t *semaphore;
+    uint64_t start_us;
+
+    start_shared(&shared, deeds, 1);
+    semaphore = open_semaphore(&shared);
+    CHECK_EQ(sem_wait(semaphore), 0);
+    CHECK_EQ(line_new(&endpoint, &fast, &line), 0);
+    CHECK_EQ(line_share(line, shared.name, false), 0);
+    CHECK(line_hold_us(line) > 0);  // it will have to be taken when it comes
+    start_us = clock_monotonic_us();
+    CHECK_EQ(line_open(line, UINT64_MAX), -ENOENT);
+    CHECK(clock_monotonic_us() - start_us < 1000000);
+    (void) sem_close(semaphore);
+    stop_shared(&shared);
+}
+
 static void test_without_a_place_for_side_locks_the_semaphore_serves_and_a_warning_says_so(void)
 {
     static const enum deed deeds[] = { ANSWER };
@@ -427,4 +450,5 @@ TESTS(test_two_programs_have_a_port_open_and_take_turns, test_a_port_is_exclusiv
       test_after_a_death_the_line_rests_and_the_answer_is_nobodys, test_the_port_is_given_back_after_its_silence,
       test_a_hold_ends_within_a_second_whatever_the_time_out, test_waiting_for_the_port_is_counted_apart,
       test_a_pty_is_not_shared_unless_that_was_said_nor_is_tcp,
+      test_an_absent_port_is_absent_whoever_has_the_semaphore,
       test_without_a_place_for_side_locks_the_semaphore_serves_and_a_warning_says_so)

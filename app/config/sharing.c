@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/config/sharing.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 
 static bool has_serial_port_before(const struct config *config, int bus)
 {
@@ -33,27 +31,24 @@ void sharing_decide(const struct config *config, int bus, const struct endpoint 
     }
 }
 
-/* The device behind links, by-id names and sockets. Errors: it is not there */
-static int find_device(const struct endpoint *port, char ret[static PATH_MAX])
+/* The device behind links, by-id names and sockets; 0: it is not there. */
+static dev_t find_device(const struct endpoint *port)
 {
     char path[PATH_SIZE];
-    int r;
+    struct stat status;
 
-    r = serial_find("", port, path, sizeof(path), NULL);
-    return r < 0 || !realpath(path, ret) ? -ENOENT : 0;
+    if (!endpoint_is_serial(port) || serial_find("", port, path, sizeof(path), NULL) < 0 || stat(path, &status) < 0) {
+        return 0;
+    }
+    return S_ISCHR(status.st_mode) ? status.st_rdev : 0;
 }
 
 int sharing_find_bus(const struct config *config, const struct endpoint *port)
 {
-    char wanted[PATH_MAX], device[PATH_MAX];
+    dev_t device = find_device(port);
 
-    if (!endpoint_is_serial(port) || find_device(port, wanted) < 0) {
-        return SHARING_NO_BUS;
-    }
-    for (unsigned i = 0; i < config->bus_count; i++) {
-        const struct endpoint *other = &config->buses[i].port;
-
-        if (endpoint_is_serial(other) && find_device(other, device) == 0 && text_equal(device, wanted)) {
+    for (unsigned i = 0; device != 0 && i < config->bus_count; i++) {
+        if (find_device(&config->buses[i].port) == device) {
             return (int) i;
         }
     }
