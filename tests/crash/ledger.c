@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#define BATCH   1024  // each call opens a segment anew
+#define BATCH 1024  // at most: each call opens a segment anew
 #define WALL_MS 1763000000000
 
 #define EXPECT(condition, ...) \
@@ -286,14 +286,15 @@ static void check_row(struct checking *checking, const struct journal_row *row)
 
 static void check_events(struct checking *checking, const struct ledger_view *view)
 {
-    struct journal_event *events = calloc(BATCH, sizeof(*events));
+    unsigned batch = MIN((unsigned) BATCH, view->acknowledged_events + 8);
+    struct journal_event *events = calloc(batch, sizeof(*events));
     const char *what = checking->what;
     unsigned expected = 0;
     int64_t last = 0;
     int n;
 
     CHECK(events);
-    while ((n = journal_events(checking->journal, last, events, BATCH)) > 0) {
+    while ((n = journal_events(checking->journal, last, events, batch)) > 0) {
         for (int i = 0; i < n; i++) {
             unsigned number = (unsigned) strtoul(events[i].text + 1, NULL, 10);
 
@@ -335,6 +336,7 @@ uint64_t ledger_check(const struct ledger *ledger, const struct ledger_view *vie
                       const char *directory, enum ledger_patience patience, const char *what)
 {
     struct checking checking = { .ledger = ledger, .what = what, .patience = patience };
+    unsigned batch = (unsigned) MIN((size_t) BATCH, ledger->count + 1);
     struct journal_row *rows;
     int n, r;
 
@@ -348,10 +350,10 @@ uint64_t ledger_check(const struct ledger *ledger, const struct ledger_view *vie
     EXPECT(r == 0, "cannot be opened to read: %d\n", r);
     checking.seen = calloc(ledger->count + 1, 1);
     checking.meters_seen = calloc(ledger->meter_count, sizeof(bool));
-    rows = calloc(BATCH, sizeof(*rows));
+    rows = calloc(batch, sizeof(*rows));
     CHECK(checking.seen && checking.meters_seen && rows);
 
-    while ((n = journal_read(checking.journal, checking.last_seq, NULL, rows, BATCH)) > 0) {
+    while ((n = journal_read(checking.journal, checking.last_seq, NULL, rows, batch)) > 0) {
         for (int i = 0; i < n; i++) {
             check_row(&checking, &rows[i]);
             check_references(&checking, &rows[i], &ledger->rows[(size_t) rows[i].values[0]]);
