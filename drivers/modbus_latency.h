@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define LATENCY_MEASURED 8            // answers that are remembered
+#define LATENCY_MOST_US  10000000     // longest time-out: a bus must go round before the watchdog wants to see it
 
 struct latency {
     uint32_t longest_us;              // the configured time-out, or the model's

@@ -95,6 +95,7 @@ int source_identity(const struct source *source, unsigned index, const char **re
 struct source_timing {
     uint32_t poll_us;        // of the plan as it is now, predicted; 0 for listening sources
     uint32_t latency_us;     // measured, 0 = none yet
+    uint32_t slowest_us;     // of the last few, 0 = none yet
     uint32_t timeout_us;     // in use now
     uint32_t probe_us;       // for source_probe(), of a meter that answered before
     uint64_t not_before_us;  // after -EAGAIN: when it can be asked (monotonic)

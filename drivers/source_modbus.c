@@ -166,6 +166,7 @@ static void get_timing(const struct source *base, struct source_timing *ret)
     }
     *ret = (struct source_timing){ .poll_us = (uint32_t) us,
                                    .latency_us = source->latency.last_us,
+                                   .slowest_us = source->latency.slowest_us,
                                    .timeout_us = latency_timeout_us(&source->latency),
                                    .probe_us = latency_probe_us(&source->latency),
                                    .not_before_us = source->not_before_us,
@@ -273,7 +274,8 @@ int source_modbus_open(const struct source_setup *setup, struct source **ret)
                                                  : (struct serial_setting){ 9600, 'N', 8, 1 };
     source->unit = setup->unit;
     source->yields = setup->yields;
-    source->latency.longest_us = (setup->timeout_ms ? setup->timeout_ms : setup->model->timeout_ms) * 1000;
+    source->latency.longest_us = MIN((setup->timeout_ms ? setup->timeout_ms : setup->model->timeout_ms) * 1000,
+                                     (unsigned) LATENCY_MOST_US);
     (void) snprintf(source->meter_name, sizeof(source->meter_name), "%s", setup->meter);
 
     line_set_serial(source->line, &source->serial);

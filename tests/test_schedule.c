@@ -106,13 +106,62 @@ static void test_a_probe_leaves_the_slices_and_comes_back_to_them(void)
     CHECK_EQ(schedule_next(&schedule, START + 31 * S, &until), -1);
     CHECK_EQ(until, START + 33 * S);
     CHECK_EQ(schedule_next(&schedule, START + 33 * S, &until), 1);
-    schedule_back_to_slices(&schedule, 1, START + 33 * S);
+    CHECK_EQ(schedule_take(&schedule, 1, START + 33 * S), 3);
+    CHECK_EQ(schedule.entries[1].skipped, 0);  // it was silent, the bus had time
     (void) schedule_take(&schedule, 0, START + 39 * S);
     CHECK_EQ(schedule_next(&schedule, START + 39 * S, &until), -1);
     CHECK_EQ(until, START + 40 * S);
     schedule_clear(&schedule);
 }
 
+/* On a bus with more to do than time a probe does not wait for its turn, and does not keep others from theirs. */
+static void test_probes_go_first_but_never_two_in_a_row_while_others_wait(void)
+{
+    struct schedule schedule = schedule_of(79, S);
+    unsigned polls[79] = { 0 }, since_probe = 1000, probes = 0;
+    uint64_t now = START, until;
+
+    for (unsigned i = 0; i < 79; i++) {
+        (void) schedule_take(&schedule, i, START);
+    }
+    for (unsigned i = 59; i < 79; i++) {
+        schedule_probe(&schedule, i, START + S);
+    }
+    for (now = START + S; now < START + 600 * S; now += S / 10) {
+        int index = schedule_next(&schedule, now, &until);
+
+        CHECK(index >= 0);
+        (void) schedule_take(&schedule, (unsigned) index, now);
+        polls[index]++;
+        since_probe++;
+        if (index >= 59) {
+            CHECK(since_probe >= 2);
+            since_probe = 0;
+            probes++;
+            schedule_probe(&schedule, (unsigned) index, now + 30 * S);
+        }
+    }
+    CHECK(probes >= 20 * 17);
+    for (unsigned i = 0; i < 59; i++) {
+        CHECK(polls[i] >= 90 && polls[i] <= 102);  // (6000 - probes) / 59, for all the same
+    }
+    schedule_clear(&schedule);
+}
+
+static void test_a_slice_that_is_left_out_is_counted(void)
+{
+    struct schedule schedule = schedule_of(1, 10 * S);
+
+    (void) schedule_take(&schedule, 0, START);
+    schedule_skip(&schedule, 0, START + 10 * S);
+    CHECK_EQ(schedule.entries[0].skipped, 1);
+    CHECK_EQ(schedule.entries[0].next_us, START + 20 * S);
+    CHECK_EQ(schedule_take(&schedule, 0, START + 20 * S), 2);
+    CHECK_EQ(schedule.entries[0].skipped, 1);
+    schedule_clear(&schedule);
+}
+
 TESTS(test_slices_are_multiples_of_the_interval_since_the_start, test_a_late_poll_skips_and_never_bunches,
       test_each_meter_has_its_own_interval, test_on_an_overloaded_bus_all_are_asked_equally_often,
-      test_a_probe_leaves_the_slices_and_comes_back_to_them)
+      test_a_probe_leaves_the_slices_and_comes_back_to_them,
+      test_probes_go_first_but_never_two_in_a_row_while_others_wait, test_a_slice_that_is_left_out_is_counted)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/acquire/bus.h"
 
-#include "app/acquire/bus_meter.h"
-#include "app/acquire/port_watch.h"
-#include "app/acquire/schedule.h"
-#include "app/acquire/thread.h"
+#include "app/acquire/bus_private.h"
 #include "app/base/clock.h"
 #include "app/base/log.h"
 #include "app/config/sharing.h"
@@ -16,35 +13,8 @@
 #include <sys/eventfd.h>
 
 #define TICK_US          UINT64_C(5000000)   // longest sleep: the watchdog wants to see us
-#define POLL_SPARE_US    UINT64_C(300000)    // what a poll may take beyond all that is known of its meter
-#define POLL_MAX_US      UINT64_C(20000000)  // the watchdog barks after 30 s
-#define PROGRAM_MIN_US   UINT64_C(10000000)
 #define OPEN_US          UINT64_C(3000000)
 #define REOPEN_US        UINT64_C(1000000)
-
-struct bus {
-    struct bus_setup setup;
-    const char *name;
-    struct line *line;             // NULL: the meter has a port of its own, or is a program
-    struct schedule schedule;
-    struct bus_meter *meters;
-    unsigned meter_count;
-    struct sample *sample, *scratch;
-    uint32_t latency_us;           // the longest measured
-    bool row_pushed;
-    bool busy;
-    bool overload_told;
-
-    struct port_watch port;
-    char warning[BUS_PROBLEM_SIZE];  // about it, told last
-    int wake_fd;                   // eventfd: an adapter came or went
-    bool told, hung_up;            // what wait_until() found
-
-    struct thread thread;
-    atomic_uint_fast64_t ticked_ms;
-    pthread_mutex_t mutex;         // of what others look at: the meters' status and values, and
-    char problem[BUS_PROBLEM_SIZE];
-};
 
 /* --- making --- */
 
@@ -58,9 +28,30 @@ static int open_line(struct bus *bus, const struct config *config, const struct 
     if (serial.baud == 0) {
         serial = first->serial.baud ? first->serial : first->model->serial;
     }
+    bus->without_numbers = bus_config->port.kind != ENDPOINT_TCP;
     sharing_decide(config, (int) first->bus, &bus_config->port, &sharing);
     r = line_new(&bus_config->port, &serial, &bus->line);
     return r < 0 ? r : sharing_apply(&sharing, bus->line);
+}
+
+/* What was learned of a meter before the last restart. */
+static void recall(struct bus *bus, struct bus_meter *meter)
+{
+    int r;
+
+    if (!bus->setup.learned) {
+        return;
+    }
+    learned_get(bus->setup.learned, meter->config->name, &bus->words);
+    if (bus->words.size == 0) {
+        return;
+    }
+    r = source_teach(meter->source, text_string(&bus->words));
+    if (r == -EBADMSG) {
+        log_warning("what was learned of meter '%s' is damaged; learning anew", meter->config->name);
+    } else if (r < 0) {
+        log_debug("what was learned of meter '%s' was with other settings; learning anew", meter->config->name);
+    }
 }
 
 static int open_meters(struct bus *bus)
@@ -74,6 +65,7 @@ static int open_meters(struct bus *bus)
             return r;
         }
         bus->meter_count++;
+        recall(bus, &bus->meters[i]);
         schedule_set_interval(&bus->schedule, i, bus->meters[i].config->interval_ms * UINT64_C(1000));
     }
     return 0;
@@ -128,6 +120,7 @@ void bus_free(struct bus *bus)
     }
     line_close(bus->line);
     schedule_clear(&bus->schedule);
+    text_clear(&bus->words);
     macros_close(&bus->wake_fd);
     (void) pthread_mutex_destroy(&bus->mutex);
     free(bus->meters);
@@ -136,28 +129,7 @@ void bus_free(struct bus *bus)
     free(bus);
 }
 
-/* --- asking --- */
-
-static unsigned count_state(const struct bus *bus, enum health_state state)
-{
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < bus->meter_count; i++) {
-        count += bus->meters[i].health.state == state;
-    }
-    return count;
-}
-
-static bool any_alive(const struct bus *bus)
-{
-    return count_state(bus, HEALTH_LIVE) + count_state(bus, HEALTH_REFUSED) > 0;
-}
-
-/* Whether an error says something about the port and nothing about the meter. */
-static bool is_port_error(int r)
-{
-    return r < 0 && r != -ETIMEDOUT && r != -EBADMSG && r != -EOPNOTSUPP;
-}
+/* --- the port --- */
 
 static void set_problem(struct bus *bus, const char *problem)
 {
@@ -166,7 +138,7 @@ static void set_problem(struct bus *bus, const char *problem)
     (void) pthread_mutex_unlock(&bus->mutex);
 }
 
-static void port_failed(struct bus *bus, int r)
+void bus_port_failed(struct bus *bus, int r)
 {
     const char *problem = line_problem(bus->line);
 
@@ -191,16 +163,6 @@ static void ask_all_missed(struct bus *bus, uint64_t now_us)
     }
 }
 
-/* Those that fell silent while no meter answered are asked again at once. */
-static void ask_all_silent(struct bus *bus, uint64_t now_us)
-{
-    for (unsigned i = 0; i < bus->meter_count; i++) {
-        if (bus->meters[i].health.state == HEALTH_SILENT) {
-            bus->schedule.entries[i].next_us = MIN(bus->schedule.entries[i].next_us, now_us);
-        }
-    }
-}
-
 /* Once, and again only if it has changed. */
 static void tell_warning(struct bus *bus)
 {
@@ -213,7 +175,7 @@ static void tell_warning(struct bus *bus)
 }
 
 /* The port, opened again if it was gone. */
-static int use_port(struct bus *bus, uint64_t now_us)
+int bus_use_port(struct bus *bus, uint64_t now_us)
 {
     bool was_closed = line_fd(bus->line) < 0;
     int r;
@@ -223,7 +185,7 @@ static int use_port(struct bus *bus, uint64_t now_us)
     }
     r = line_open(bus->line, now_us + OPEN_US);
     if (r < 0) {
-        port_failed(bus, r);
+        bus_port_failed(bus, r);
         return r;
     }
     tell_warning(bus);
@@ -248,106 +210,19 @@ static void look_after_port(struct bus *bus)
         (void) !read(bus->wake_fd, &count, sizeof(count));  // only to make it quiet
     }
     if (bus->line && bus->hung_up) {
-        port_failed(bus, line_hung_up(bus->line));
+        bus_port_failed(bus, line_hung_up(bus->line));
     } else if (bus->line && port_watch_is_due(&bus->port, bus->told, now_us)) {
         log_debug("bus '%s': %s", bus->name, bus->told ? "told of a port" : "looking for the port");
         bus->port.again_us = 0;
         line_look_again(bus->line);
-        (void) use_port(bus, now_us);
+        (void) bus_use_port(bus, now_us);
     }
 }
 
-static uint64_t poll_deadline_us(const struct bus *bus, unsigned index, uint64_t now_us)
-{
-    const struct bus_meter *meter = &bus->meters[index];
-    struct source_timing timing;
-
-    switch (meter->config->kind) {
-    case SOURCE_MODBUS:
-        source_timing(meter->source, &timing);
-        // One time-out, one more attempt with the model's, and the answers: who is silent must not cost more.
-        return now_us
-               + MIN(2 * (uint64_t) timing.poll_us + timing.timeout_us + meter->model_timeout_us + POLL_SPARE_US,
-                     POLL_MAX_US);
-    case SOURCE_CURRENTCOST:
-        // It listens until its slice ends, so that nothing is missed between two polls.
-        return MIN(schedule_slice_us(&bus->schedule, index, schedule_slice(&bus->schedule, index, now_us) + 1),
-                   now_us + POLL_MAX_US);
-    case SOURCE_EXEC:
-        return now_us + MIN(MAX(meter->config->interval_ms * UINT64_C(1000), PROGRAM_MIN_US), POLL_MAX_US);
-    }
-    return now_us;
-}
-
-/* A short question first if it was silent; a whole poll if it answers. */
-static int ask(struct bus *bus, unsigned index, uint64_t now_us)
-{
-    struct bus_meter *meter = &bus->meters[index];
-    int r;
-
-    if (!bus->line) {
-        return source_next(meter->source, poll_deadline_us(bus, index, now_us), bus->sample);
-    }
-
-    r = use_port(bus, now_us);
-    if (r < 0) {
-        return r;
-    }
-    if (health_wants_probe(&meter->health)) {
-        struct source_timing timing;
-
-        source_timing(meter->source, &timing);
-        r = source_probe(meter->source, health_probe_timeout_us(&meter->health, timing.timeout_us, bus->latency_us,
-                                                                meter->model_timeout_us));
-    }
-    if (r == 0 || r == -EOPNOTSUPP) {  // a refusal of the probe's register is an answer too
-        r = source_next(meter->source, poll_deadline_us(bus, index, clock_monotonic_us()), bus->sample);
-    }
-    if (is_port_error(r)) {
-        port_failed(bus, r);
-    }
-    return r;
-}
-
-/* When is it asked next, now that we know how it went? */
-static void plan_next(struct bus *bus, unsigned index, int result)
-{
-    const struct bus_meter *meter = &bus->meters[index];
-    uint64_t now_us = clock_monotonic_us();
-    struct source_timing timing;
-    uint32_t cost_us;
-
-    if (!bus->line && is_port_error(result) && meter->config->kind == SOURCE_CURRENTCOST) {
-        schedule_probe(&bus->schedule, index, MIN(bus->schedule.entries[index].next_us, now_us + REOPEN_US));
-        return;  // it looks for its port by itself
-    }
-    if (!bus->line || bus->port.error != 0 || meter->health.state != HEALTH_SILENT) {
-        return;  // the slices go on
-    }
-    source_timing(meter->source, &timing);
-    cost_us = health_probe_cost_us(&meter->health, timing.timeout_us, bus->latency_us, meter->model_timeout_us);
-    schedule_probe(&bus->schedule, index,
-                   now_us + health_probe_delay_us(&meter->health, bus->schedule.entries[index].interval_us,
-                                                  count_state(bus, HEALTH_SILENT), cost_us, any_alive(bus)));
-}
-
-static void tell_overload(struct bus *bus, const struct bus_meter *meter)
-{
-    const uint32_t interval_ms = meter->config->interval_ms;
-    char cycle[TEXT_DURATION_SIZE], interval[TEXT_DURATION_SIZE];
-
-    if (!bus->overload_told && meter->cycle_ms > interval_ms + interval_ms / 2) {
-        log_warning("bus '%s' needs %s for a round, more than the interval of %s: meters are read as often as it can",
-                    bus->name, text_duration(meter->cycle_ms, cycle), text_duration(interval_ms, interval));
-        bus->overload_told = true;
-    } else if (bus->overload_told && meter->cycle_ms < interval_ms + interval_ms / 10) {
-        log_info("bus '%s' keeps the interval of %s again", bus->name, text_duration(interval_ms, interval));
-        bus->overload_told = false;
-    }
-}
+/* --- the thread --- */
 
 /* Returns true if the bus is to end. */
-static bool wait_until(struct bus *bus, uint64_t until_us)
+bool bus_wait_until(struct bus *bus, uint64_t until_us)
 {
     struct pollfd fds[] = { { .fd = bus->setup.stop_fd, .events = POLLIN },
                             { .fd = bus->wake_fd, .events = POLLIN },
@@ -365,46 +240,6 @@ static bool wait_until(struct bus *bus, uint64_t until_us)
     return fds[0].revents != 0;
 }
 
-static void poll_meter(struct bus *bus, unsigned index)
-{
-    struct bus_meter *meter = &bus->meters[index];
-    uint64_t now_us = clock_monotonic_us();
-    bool was_alive = any_alive(bus);
-    struct bus_poll poll = { .now_us = now_us, .queue = bus->setup.queue, .scratch = bus->scratch };
-    unsigned change;
-
-    poll.slice = schedule_take(&bus->schedule, index, now_us);
-    poll.result = ask(bus, index, now_us);
-    if (poll.result < 0 && wait_until(bus, 0)) {
-        return;  // we were told to end, and so were the programs: that is no news of a meter
-    }
-    poll.port_problem = bus->line && is_port_error(poll.result) ? bus->problem : NULL;
-    poll.next_slice = schedule_slice(&bus->schedule, index, bus->schedule.entries[index].next_us);
-    poll.urgent = !bus->row_pushed;
-    poll.keep_words = atomic_load(bus->setup.keep_words);
-
-    change = bus_meter_result(meter, &poll, bus->sample);
-    bus->row_pushed |= poll.result == 0;
-    bus->latency_us = MAX(bus->latency_us, meter->latency_us);
-    plan_next(bus, index, poll.result);
-    if (poll.result == 0 && !was_alive) {
-        ask_all_silent(bus, now_us);  // whatever kept the bus quiet is over
-    }
-
-    (void) pthread_mutex_lock(&bus->mutex);
-    bus_meter_publish(meter, &poll, bus->sample);
-    meter->status.next_us = bus->schedule.entries[index].next_us;
-    meter->status.skipped = bus->schedule.entries[index].skipped;
-    (void) pthread_mutex_unlock(&bus->mutex);
-    bus_meter_log(meter, bus->name, change, &poll);
-    tell_overload(bus, meter);
-    if (change & (HEALTH_LOST | HEALTH_BACK) || poll.is_first) {
-        bus->setup.changed(bus->setup.data);
-    }
-}
-
-/* --- the thread --- */
-
 /* The writer would like to commit at a slice's end: it counts the buses that are in one. */
 static void set_busy(struct bus *bus, bool busy)
 {
@@ -419,12 +254,58 @@ static void set_busy(struct bus *bus, bool busy)
     }
 }
 
+/*
+ * A program that was here a moment ago may have asked a question whose answer still comes, and RTU answers carry no
+ * number: until that is over nobody is asked. Returns true if the bus is to end.
+ */
+static bool wait_for_the_one_before(struct bus *bus)
+{
+    if (!bus->line || !bus->without_numbers) {
+        return false;
+    }
+    while (clock_monotonic_us() < bus->setup.quiet_until_us) {
+        atomic_store(&bus->ticked_ms, clock_monotonic_ms());
+        if (bus_wait_until(bus, bus->setup.quiet_until_us)) {
+            return true;
+        }
+        look_after_port(bus);
+    }
+    return false;
+}
+
+/* Slices count from now on, also of a bus that is made while others have been going for long. */
+static void begin(struct bus *bus)
+{
+    uint64_t now_us = clock_monotonic_us();
+
+    budget_init(&bus->budget, now_us);
+    for (unsigned i = 0; i < bus->meter_count; i++) {
+        uint64_t slice = schedule_slice(&bus->schedule, i, now_us);
+
+        absence_init(&bus->meters[i].absence, slice);
+        bus->schedule.entries[i].next_us = schedule_slice_us(&bus->schedule, i, slice);
+    }
+}
+
+static void end(struct bus *bus)
+{
+    uint64_t now_us = clock_monotonic_us();
+
+    set_busy(bus, false);
+    for (unsigned i = 0; i < bus->meter_count; i++) {
+        bus_meter_end(&bus->meters[i], bus->setup.queue, bus->scratch, schedule_slice(&bus->schedule, i, now_us));
+    }
+}
+
 static void run(void *data)
 {
     struct bus *bus = data;
     uint64_t until_us = 0;
+    bool stop;
 
-    for (;;) {
+    begin(bus);
+    stop = wait_for_the_one_before(bus);
+    while (!stop) {
         int index;
 
         atomic_store(&bus->ticked_ms, clock_monotonic_ms());
@@ -433,19 +314,17 @@ static void run(void *data)
         if (bus->port.error != 0) {
             until_us = MIN(until_us, bus->port.again_us);
         }
-        if (wait_until(bus, index >= 0 ? 0 : until_us)) {
+        bus->idle_us = index >= 0 ? bus->idle_us : clock_monotonic_us();
+        stop = bus_wait_until(bus, index >= 0 ? 0 : until_us);
+        if (stop) {
             break;
         }
         look_after_port(bus);
-        if (index >= 0) {
-            poll_meter(bus, (unsigned) index);
+        if (index >= 0 && !bus_put_off(bus, (unsigned) index)) {
+            bus_poll_meter(bus, (unsigned) index);
         }
     }
-
-    set_busy(bus, false);
-    for (unsigned i = 0; i < bus->meter_count; i++) {
-        bus_meter_flush(&bus->meters[i], bus->setup.queue, bus->scratch);
-    }
+    end(bus);
 }
 
 void bus_recall(struct bus *bus, const struct recall *recall, const struct epoch *epoch)

@@ -8,6 +8,7 @@
  */
 
 #include "app/acquire/health.h"
+#include "app/acquire/learned.h"
 #include "app/acquire/queue.h"
 #include "app/acquire/recall.h"
 #include "app/config/config.h"
@@ -24,6 +25,8 @@ struct bus_setup {
     unsigned meter_count;
     struct queue *queue;
     uint64_t start_us;              // monotonic; when slices begin to count, for all buses the same
+    uint64_t quiet_until_us;        // monotonic; an answer to a program before us may come until then (RTU); 0: none
+    struct learned *learned;        // what was learned of the meters; NULL: nothing is kept
     int stop_fd;                    // becomes readable, and stays so, when the bus is to end
     const atomic_bool *keep_words;  // whether rows carry the raw words
     atomic_uint *busy_buses;        // as in struct writer_setup

@@ -3,9 +3,11 @@
 
 #include "app/base/clock.h"
 #include "app/base/log.h"
+#include "drivers/modbus_latency.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,12 +19,14 @@ int bus_meter_init(struct bus_meter *ret, const struct config *config, unsigned 
 
     *ret = (struct bus_meter){ .index = index, .config = meter, .health = { .state = HEALTH_NEW } };
     config_source_setup(config, index, NULL, line, &setup);
+    setup.yields = true;
     r = source_open(&setup, &ret->source);
     if (r < 0) {
         return r;
     }
 
     ret->model_timeout_us = (setup.timeout_ms ? setup.timeout_ms : meter->model ? meter->model->timeout_ms : 0) * 1000;
+    ret->model_timeout_us = MIN(ret->model_timeout_us, (uint32_t) LATENCY_MOST_US);
     ret->values = calloc(MAX(source_layout(ret->source)->count, 1u), sizeof(double));
     r = ret->values ? 0 : -ENOMEM;
     if (r == 0) {
@@ -102,7 +106,7 @@ static void push(struct bus_meter *meter, struct queue *queue, const struct samp
     }
 }
 
-void bus_meter_flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch)
+static void flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch)
 {
     if (meter->average && average_take(meter->average, scratch)) {
         push(meter, queue, scratch, false, false);
@@ -122,36 +126,68 @@ static void push_row(struct bus_meter *meter, const struct bus_poll *poll, struc
     }
 
     if (average_is_due(meter->average, poll->slice * interval_us)) {
-        bus_meter_flush(meter, poll->queue, poll->scratch);  // the last slices of its period were skipped
+        flush(meter, poll->queue, poll->scratch);  // the last slices of its period were skipped
     }
     if (poll->result == 0) {
         guard_judge(meter->guard, sample);
         average_add(meter->average, sample, poll->slice * interval_us);
     }
     if (average_is_due(meter->average, poll->next_slice * interval_us)) {
-        bus_meter_flush(meter, poll->queue, poll->scratch);
+        flush(meter, poll->queue, poll->scratch);
     }
 }
 
-static void push_events(const struct bus_meter *meter, const struct bus_poll *poll, unsigned change, uint64_t slices)
+static void PRINTF_LIKE(5, 6) push_event(const struct bus_meter *meter, struct queue *queue, const char *code,
+                                         bool urgent, const char *format, ...)
 {
-    const char *name = meter->config->name;
-    uint64_t boot_ms = clock_boot_ms();
     char text[QUEUE_TEXT_SIZE];
+    int size = snprintf(text, sizeof(text), "%s: ", meter->config->name);
+    va_list arguments;
 
-    if (change & HEALTH_MISSED) {
-        (void) snprintf(text, sizeof(text), "%s: %s", name, poll->problem);
-        queue_push_event(poll->queue, boot_ms, "missed", text, false);
+    va_start(arguments, format);
+    (void) vsnprintf(text + size, sizeof(text) - (size_t) size, format, arguments);
+    va_end(arguments);
+    queue_push_event(queue, clock_boot_ms(), code, text, urgent);
+}
+
+/* problem: of a poll that failed. What each event counts stands in absence.h. */
+static void push_events(const struct bus_meter *meter, struct queue *queue, const struct absence_news *news,
+                        const char *problem)
+{
+    static const char without[] = "slices without a row";
+    char time[TEXT_DURATION_SIZE];
+
+    if (news->missed) {
+        push_event(meter, queue, "missed", false, "%s", problem);
     }
-    if (change & HEALTH_LOST) {
-        (void) snprintf(text, sizeof(text), "%s: %s (%s)", name,
-                        meter->health.answered ? "stopped answering" : "does not answer", poll->problem);
-        queue_push_event(poll->queue, boot_ms, "lost", text, true);
+    if (news->lost) {
+        push_event(meter, queue, "lost", true, "%s (%s)",
+                   meter->health.answered ? "stopped answering" : "does not answer", problem);
     }
-    if (change & HEALTH_BACK) {
-        (void) snprintf(text, sizeof(text), "%s: answers again, %" PRIu64 " slices without a row", name, slices);
-        queue_push_event(poll->queue, boot_ms, "back", text, true);
+    if (news->back) {
+        push_event(meter, queue, "back", true, "answers again, %" PRIu64 " %s", news->back_slices, without);
     }
+    if (news->flapping) {
+        push_event(meter, queue, "flapping", false, "fell silent %u times in %s, now %s, %" PRIu64 " %s",
+                   news->silences, text_duration(news->flapping_us / 1000, time),
+                   meter->health.missing ? "silent" : "answering", news->silent_slices, without);
+    }
+    if (news->skipped_slices > 0) {
+        push_event(meter, queue, "skipped", false, "the bus had no time, %" PRIu64 " %s", news->skipped_slices,
+                   without);
+    }
+    if (news->missing_slices > 0) {
+        push_event(meter, queue, "missing", false, "silent to the end, %" PRIu64 " %s", news->missing_slices, without);
+    }
+}
+
+void bus_meter_end(struct bus_meter *meter, struct queue *queue, struct sample *scratch, uint64_t slice)
+{
+    struct absence_news news;
+
+    flush(meter, queue, scratch);
+    absence_end(&meter->absence, meter->health.missing, slice, clock_monotonic_us(), &news);
+    push_events(meter, queue, &news, "");
 }
 
 static void measure(struct bus_meter *meter, const struct bus_poll *poll)
@@ -168,7 +204,7 @@ static void measure(struct bus_meter *meter, const struct bus_poll *poll)
 unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, struct sample *sample)
 {
     uint64_t missing_us = meter->health.missing_us;
-    uint64_t slices = 0;
+    struct absence_news news;
     unsigned change;
 
     poll->was_down = meter->health.state == HEALTH_SILENT || meter->health.state == HEALTH_REFUSED;
@@ -181,15 +217,15 @@ unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, struct
                         : problem && *problem ? problem : strerror(-poll->result);
     } else {
         poll->is_first = !meter->any_row;
-        slices = meter->any_row ? poll->slice - meter->row_slice : poll->slice + 1;
-        slices -= MIN(slices, UINT64_C(1));
         meter->any_row = true;
         meter->row_slice = poll->slice;
+        meter->polled_us = poll->was_down ? 0 : meter->polled_us;  // its silence says nothing of the bus's speed
         measure(meter, poll);
     }
 
     push_row(meter, poll, sample);
-    push_events(meter, poll, change, slices);
+    absence_update(&meter->absence, change, poll->slice, poll->result == 0, poll->now_us, &news);
+    push_events(meter, poll->queue, &news, poll->problem);
     return change;
 }
 
@@ -210,25 +246,41 @@ void bus_meter_publish(struct bus_meter *meter, const struct bus_poll *poll, con
     memcpy(meter->values, sample->values, sample->value_count * sizeof(meter->values[0]));
 }
 
-void bus_meter_log(const struct bus_meter *meter, const char *bus, unsigned change, const struct bus_poll *poll)
+/* What stands behind a line in place of those that were left out. Returns buffer. */
+static const char *left_out_text(unsigned count, char buffer[static 64])
+{
+    buffer[0] = '\0';
+    if (count > 0) {
+        (void) snprintf(buffer, 64, " (%u such lines were left out before)", count);
+    }
+    return buffer;
+}
+
+void bus_meter_log(const struct bus_meter *meter, const char *bus, unsigned change, const struct bus_poll *poll,
+                   struct bus_rates *rates)
 {
     const char *name = meter->config->name;
-    char text[TEXT_DURATION_SIZE];
+    char text[TEXT_DURATION_SIZE], more[64];
+    unsigned left_out = 0;
 
     // A port that is gone was told once, for all meters of its bus.
     if (change & HEALTH_LOST && poll->port_problem) {
         log_debug("meter '%s' on '%s' cannot be asked: %s", name, bus, poll->problem);
-    } else if (change & HEALTH_LOST) {
-        log_warning("meter '%s' on '%s' %s (%s), asking on", name, bus,
-                    meter->health.answered ? "stopped answering" : "does not answer", poll->problem);
+    } else if (change & HEALTH_LOST
+               && (!meter->health.answered || rate_allows(&rates->lost, poll->now_us, &left_out))) {
+        log_warning("meter '%s' on '%s' %s (%s), asking on%s", name, bus,
+                    meter->health.answered ? "stopped answering" : "does not answer", poll->problem,
+                    left_out_text(left_out, more));
     } else if (change & HEALTH_MISSED) {
         log_debug("meter '%s' on '%s': no row for this slice (%s)", name, bus, poll->problem);
     }
 
-    if (change & HEALTH_BACK && poll->was_down) {
-        log_info("meter '%s' on '%s' %s after %s", name, bus, poll->is_first ? "answers" : "is back",
-                 text_duration(poll->missing_ms, text));
+    if (poll->is_first && change & HEALTH_BACK && poll->was_down) {
+        log_info("meter '%s' on '%s' answers after %s", name, bus, text_duration(poll->missing_ms, text));
     } else if (poll->is_first) {
         log_info("meter '%s' on '%s' answers", name, bus);
+    } else if (change & HEALTH_BACK && poll->was_down && rate_allows(&rates->back, poll->now_us, &left_out)) {
+        log_info("meter '%s' on '%s' is back after %s%s", name, bus, text_duration(poll->missing_ms, text),
+                 left_out_text(left_out, more));
     }
 }

@@ -3,9 +3,11 @@
 
 /* One meter of a bus: what a poll's result makes of it. Only bus.c uses this; all in the bus's thread. */
 
+#include "app/acquire/absence.h"
 #include "app/acquire/average.h"
 #include "app/acquire/bus.h"
 #include "app/acquire/guard.h"
+#include "app/acquire/rate.h"
 
 struct bus_meter {
     unsigned index;                  // in the configuration
@@ -14,6 +16,8 @@ struct bus_meter {
     struct source *source;
     uint32_t model_timeout_us;
     struct health health;
+    struct absence absence;
+    unsigned learned_version;        // of source_learned(), as it was kept last
     struct guard *guard;
     struct average *average;         // NULL: each poll is a row
     bool any_row;
@@ -61,8 +65,14 @@ unsigned bus_meter_result(struct bus_meter *meter, struct bus_poll *poll, struct
 /* Update what others look at; the bus's mutex is held. */
 void bus_meter_publish(struct bus_meter *meter, const struct bus_poll *poll, const struct sample *sample);
 
-/* Tell people what has changed. */
-void bus_meter_log(const struct bus_meter *meter, const char *bus, unsigned change, const struct bus_poll *poll);
+/* How often a bus may say that a meter of it is lost, or back. */
+struct bus_rates {
+    struct rate lost, back;
+};
 
-/* The program ends: push the row that is being averaged, as far as it got. */
-void bus_meter_flush(struct bus_meter *meter, struct queue *queue, struct sample *scratch);
+/* Tell people what has changed. */
+void bus_meter_log(const struct bus_meter *meter, const char *bus, unsigned change, const struct bus_poll *poll,
+                   struct bus_rates *rates);
+
+/* It is asked no more, from that slice on: push the row that is being averaged, and tell what is untold. */
+void bus_meter_end(struct bus_meter *meter, struct queue *queue, struct sample *scratch, uint64_t slice);

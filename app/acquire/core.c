@@ -5,7 +5,9 @@
 #include "app/acquire/children.h"
 #include "app/acquire/clock_state.h"
 #include "app/acquire/configuration.h"
+#include "app/acquire/learned.h"
 #include "app/acquire/loop.h"
+#include "app/acquire/predecessor.h"
 #include "app/acquire/report.h"
 #include "app/acquire/writer.h"
 #include "app/base/clock.h"
@@ -32,6 +34,7 @@ struct core {
     struct meters *meters;
     atomic_bool keep_words;
     struct writer *writer;
+    struct learned *learned;
     struct buses buses;
     struct clock_state clock;
     bool synchronised;
@@ -55,6 +58,14 @@ static void on_change(void *data)
     struct core *core = data;
 
     loop_change(core->loop);
+}
+
+/* From the writer's thread, which may wait for a card: what was learned of the meters goes there too. */
+static void on_committed(void *data)
+{
+    struct core *core = data;
+
+    learned_save(core->learned, clock_monotonic_us());
 }
 
 /* --- status --- */
@@ -264,6 +275,10 @@ static int core_make(struct core *core)
     if (r < 0) {
         return r;
     }
+    r = learned_open(core->setup->state_dir, &core->learned);
+    if (r < 0) {
+        return r;
+    }
     atomic_store(&core->keep_words, config->journal.keep_words);
     r = queue_new(buses_queue_capacity(config), &core->queue);
     if (r < 0) {
@@ -273,6 +288,8 @@ static int core_make(struct core *core)
                                                          .queue = core->queue,
                                                          .keep_words = &core->keep_words,
                                                          .start_us = core->start_us,
+                                                         .quiet_until_us = predecessor_quiet_us(core->setup->run_dir),
+                                                         .learned = core->learned,
                                                          .stop_fd = core->stop_fd,
                                                          .busy_buses = &core->busy_buses,
                                                          .commit_wanted = &core->commit_wanted,
@@ -284,6 +301,7 @@ static void core_clear(struct core *core)
 {
     buses_clear(&core->buses);
     writer_free(core->writer);
+    learned_close(core->learned);
     queue_free(core->queue);
     loop_free(core->loop);
     text_clear(&core->status);
@@ -307,6 +325,7 @@ static int start_writer(struct core *core)
                                                 .busy_buses = &core->busy_buses,
                                                 .commit_wanted = &core->commit_wanted,
                                                 .changed = on_change,
+                                                .committed = on_committed,
                                                 .data = core },
                         &core->writer);
 }

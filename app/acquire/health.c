@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/acquire/health.h"
 
+#include "app/acquire/budget.h"
+
 #include <errno.h>
 
 #define PROBE_MIN_US         100000     // a meter may need so long after its own power-up
-#define PROBE_OVERHEAD_US    20000      // request, silences and wake-up at 9600 Bd
-#define FOUND_WITHIN_US      55000000   // promised are 60 s; the rest is for the probe, the poll and a busy bus
-#define SLOW_PROBE_EACH      10
-#define BUDGET_DIVISOR       20         // 5 %
+#define PROBE_OVERHEAD_US    12000      // request and silence at 9600 Bd
+#define FOUND_WITHIN_US      57000000   // promised are 60 s; the rest is for the probe, the poll and a busy bus
+#define PATIENT_EACH         10         // probes
+#define PATIENT_TOGETHER     5          // so many silent meters may have their patient probe at a time
+#define FAILURE_WEIGHT       8          // rows that make up for a failure
+#define UNRELIABLE           24         // three failures lately
+#define MOST_UNRELIABLE      64
 
 static bool is_down(enum health_state state)
 {
@@ -17,8 +22,11 @@ static bool is_down(enum health_state state)
 static unsigned succeeded(struct health *health)
 {
     unsigned change = health->missing ? HEALTH_BACK : 0;
+    unsigned unreliable = health->unreliable;
 
-    *health = (struct health){ .state = HEALTH_LIVE, .answered = true };
+    *health = (struct health){ .state = HEALTH_LIVE,
+                               .answered = true,
+                               .unreliable = unreliable - MIN(unreliable, 1u) };
     return change;
 }
 
@@ -32,6 +40,9 @@ unsigned health_result(struct health *health, int result, uint64_t now_us)
     }
 
     health->failures++;
+    if (health->state == HEALTH_LIVE) {
+        health->unreliable = MIN(health->unreliable + FAILURE_WEIGHT, (unsigned) MOST_UNRELIABLE);
+    }
     health->timed_out = result == -ETIMEDOUT;
     if (health->state == HEALTH_SILENT) {
         health->probes++;
@@ -52,45 +63,65 @@ unsigned health_result(struct health *health, int result, uint64_t now_us)
 
 bool health_wants_probe(const struct health *health)
 {
-    return health->state == HEALTH_NEW || health->state == HEALTH_SILENT || health->timed_out;
+    return health->state == HEALTH_NEW || health->state == HEALTH_SILENT || health->timed_out
+           || health->unreliable >= UNRELIABLE;
 }
 
-static uint32_t short_timeout_us(uint32_t bus_us, uint32_t model_us)
+bool health_is_doubtful(const struct health *health)
 {
-    return bus_us == 0 ? model_us : MIN(MAX(bus_us, (uint32_t) PROBE_MIN_US), model_us);
+    return health->state == HEALTH_SILENT || health->timed_out || health->unreliable >= UNRELIABLE;
 }
 
-uint32_t health_probe_timeout_us(const struct health *health, uint32_t own_us, uint32_t bus_us, uint32_t model_us)
+static uint32_t usual_timeout_us(const struct health *health, const struct health_bus *bus)
 {
     if (health->answered) {
-        return own_us;
+        return health->state == HEALTH_SILENT ? bus->own_probe_us : bus->own_us;
     }
-    // Not the first: with many dead meters that would hold up the others' first rows. But soon.
-    if (health->probes % SLOW_PROBE_EACH == 0 && health->state == HEALTH_SILENT) {
-        return model_us;
-    }
-    return short_timeout_us(bus_us, model_us);
+    return bus->bus_us == 0 ? bus->model_us : MIN(MAX(bus->bus_us, (uint32_t) PROBE_MIN_US), bus->model_us);
 }
 
-uint32_t health_probe_cost_us(const struct health *health, uint32_t own_us, uint32_t bus_us, uint32_t model_us)
+/* Of so many probes one is patient. */
+static unsigned patient_each(const struct health *health, const struct health_bus *bus)
 {
-    uint32_t timeout_us = own_us;
-
-    if (!health->answered) {
-        uint32_t usual_us = short_timeout_us(bus_us, model_us);
-
-        timeout_us = usual_us + (model_us - usual_us) / SLOW_PROBE_EACH;
-    }
-    return timeout_us + PROBE_OVERHEAD_US;
+    return health->answered ? MAX((unsigned) PATIENT_EACH, 3 * bus->silent_count) : PATIENT_EACH;
 }
 
-uint64_t health_probe_delay_us(const struct health *health, uint64_t interval_us, unsigned silent_count,
-                               uint32_t probe_cost_us, bool any_alive)
+uint32_t health_probe_timeout_us(const struct health *health, const struct health_bus *bus)
+{
+    unsigned each = patient_each(health, bus);
+    // Not the first of those that never answered: with many that would hold up the others' first rows. But soon.
+    unsigned phase = health->answered ? each / 2 : 0;
+
+    if (bus->silent_count > PATIENT_TOGETHER) {
+        phase += bus->index;
+    }
+    if (health->state == HEALTH_SILENT && (health->probes + phase) % each == 0) {
+        return bus->model_us;
+    }
+    return usual_timeout_us(health, bus);
+}
+
+uint32_t health_probe_cost_us(const struct health *health, const struct health_bus *bus)
+{
+    uint32_t usual_us = usual_timeout_us(health, bus);
+    uint32_t average_us = usual_us + (bus->model_us - MIN(usual_us, bus->model_us)) / patient_each(health, bus);
+
+    return MAX(average_us + PROBE_OVERHEAD_US, health->spent_us);
+}
+
+void health_probe_failed(struct health *health, uint64_t took_us)
+{
+    uint32_t us = (uint32_t) MIN(took_us, (uint64_t) UINT32_MAX / 8);
+
+    health->spent_us = health->spent_us == 0 ? us : (7 * health->spent_us + us) / 8;
+}
+
+uint64_t health_probe_delay_us(const struct health *health, uint64_t interval_us, const struct health_bus *bus)
 {
     uint64_t delay_us = MIN(interval_us, (uint64_t) FOUND_WITHIN_US);
-    uint64_t budget_us = (uint64_t) silent_count * probe_cost_us * BUDGET_DIVISOR;
+    uint64_t budget_us = (uint64_t) bus->silent_count * health_probe_cost_us(health, bus) * BUDGET_DIVISOR;
 
-    if (!any_alive) {
+    if (!bus->any_alive) {
         return delay_us;  // nobody is waiting for the bus
     }
     for (unsigned i = 0; i < health->probes && delay_us < FOUND_WITHIN_US; i++) {

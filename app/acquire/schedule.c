@@ -36,19 +36,30 @@ void schedule_clear(struct schedule *schedule)
 
 int schedule_next(const struct schedule *schedule, uint64_t now_us, uint64_t *ret_wait_until_us)
 {
-    uint64_t first_us = UINT64_MAX;
+    uint64_t first_us = UINT64_MAX, oldest_us = UINT64_MAX;
+    int slice = -1, probe = -1;
 
     for (unsigned i = 0; i < schedule->count; i++) {
         unsigned index = (schedule->turn + i) % schedule->count;
+        const struct schedule_entry *entry = &schedule->entries[index];
 
-        if (schedule->entries[index].next_us <= now_us) {
-            return (int) index;
+        if (entry->next_us > now_us) {
+            first_us = MIN(first_us, entry->next_us);
+        } else if (!entry->probe) {
+            slice = slice < 0 ? (int) index : slice;
+        } else if (entry->taken_us < oldest_us) {
+            oldest_us = entry->taken_us;
+            probe = (int) index;
         }
-        first_us = MIN(first_us, schedule->entries[index].next_us);
     }
 
-    *ret_wait_until_us = first_us;
-    return -1;
+    if (probe >= 0 && (slice < 0 || !schedule->probed)) {
+        return probe;
+    }
+    if (slice < 0) {
+        *ret_wait_until_us = first_us;
+    }
+    return slice;
 }
 
 uint64_t schedule_slice(const struct schedule *schedule, unsigned index, uint64_t now_us)
@@ -68,20 +79,25 @@ uint64_t schedule_take(struct schedule *schedule, unsigned index, uint64_t now_u
     uint64_t slice = schedule_slice(schedule, index, now_us);
     uint64_t due = schedule_slice(schedule, index, entry->next_us);
 
-    entry->skipped += slice - MIN(due, slice);
+    schedule->probed = entry->probe;
+    if (!entry->probe) {
+        entry->skipped += slice - MIN(due, slice);
+        schedule->turn = (index + 1) % schedule->count;
+    }
+    entry->probe = false;
+    entry->taken_us = now_us;
     entry->next_us = schedule_slice_us(schedule, index, slice + 1);
-    schedule->turn = (index + 1) % schedule->count;
     return slice;
 }
 
 void schedule_probe(struct schedule *schedule, unsigned index, uint64_t next_us)
 {
     schedule->entries[index].next_us = next_us;
-    schedule->turn = (index + 1) % schedule->count;
+    schedule->entries[index].probe = true;
 }
 
-void schedule_back_to_slices(struct schedule *schedule, unsigned index, uint64_t now_us)
+void schedule_skip(struct schedule *schedule, unsigned index, uint64_t now_us)
 {
-    schedule->entries[index].next_us =
-        schedule_slice_us(schedule, index, schedule_slice(schedule, index, now_us) + 1);
+    (void) schedule_take(schedule, index, now_us);
+    schedule->entries[index].skipped++;
 }

@@ -7,7 +7,8 @@
  * A meter's slices begin at start + k * interval, for ever: there is no drift. A slice that could not begin before
  * the next one does is skipped and counted, never made up for, so polls never bunch (ES-13). Of several meters that
  * are due the next in turn is taken, so that on a bus with more to do than time all are asked equally often.
- * A silent meter leaves its slices for single probes at times of their own.
+ * A silent meter leaves its slices for single probes at times of their own: it has no turn to wait for, which on a slow
+ * bus would take longer than it may stay unfound, but between two probes whoever else is due has one.
  */
 
 #include "app/base/macros.h"
@@ -19,6 +20,8 @@
 struct schedule_entry {
     uint64_t interval_us;
     uint64_t next_us;      // when it is due
+    bool probe;            // not a slice of its own
+    uint64_t taken_us;     // when it was asked last
     uint64_t skipped;      // slices that passed without a poll, since the start
 };
 
@@ -26,6 +29,7 @@ struct schedule {
     uint64_t start_us;
     unsigned count;
     unsigned turn;         // where to begin looking for one that is due
+    bool probed;           // the last that was taken was a probe
     struct schedule_entry *entries;
 };
 
@@ -34,18 +38,20 @@ int schedule_init(struct schedule *ret, uint64_t start_us, unsigned count) MUST_
 void schedule_set_interval(struct schedule *schedule, unsigned index, uint64_t interval_us);
 void schedule_clear(struct schedule *schedule);
 
-/* The next in turn that is due, or -1; then *ret_wait_until_us is when the first will be. */
+/* The next that is due, or -1; then *ret_wait_until_us is when the first will be. */
 int schedule_next(const struct schedule *schedule, uint64_t now_us, uint64_t *ret_wait_until_us);
 
 /*
- * It is asked now, for the slice that now is in; its next turn is the slice after that.
- * Returns the slice's number, from 0.
+ * It is asked now, for the slice that now is in; its next turn is the slice after that, until schedule_probe() says
+ * otherwise. Returns the slice's number, from 0.
  */
 uint64_t schedule_take(struct schedule *schedule, unsigned index, uint64_t now_us);
 
-/* It is asked now, outside of its slices: a probe. Then at that time, or (back_to_slices) in its next slice. */
+/* It is asked next at that time, outside of its slices. */
 void schedule_probe(struct schedule *schedule, unsigned index, uint64_t next_us);
-void schedule_back_to_slices(struct schedule *schedule, unsigned index, uint64_t now_us);
+
+/* It is not asked in the slice that now is in: no time for it. */
+void schedule_skip(struct schedule *schedule, unsigned index, uint64_t now_us);
 
 /* The slice that a time is in, from 0, and when a slice begins. */
 uint64_t schedule_slice(const struct schedule *schedule, unsigned index, uint64_t now_us);

@@ -516,6 +516,9 @@ static int store(struct writer *writer)
     }
     if (r > 0 || writer->failing_since_us != 0) {
         succeed(writer, lost);
+        if (writer->setup.committed) {
+            writer->setup.committed(writer->setup.data);
+        }
     }
     prune(writer);
     return 0;

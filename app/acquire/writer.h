@@ -49,6 +49,7 @@ struct writer_setup {
     atomic_uint *busy_buses;           // how many are in the middle of a slice
     atomic_bool *commit_wanted;        // set while a commit waits for them; then the last calls queue_wake()
     void (*changed)(void *data);       // called from the writer's thread after each commit and change
+    void (*committed)(void *data);     // the same after each commit that went well; may use the card. NULL: nobody
     void *data;
 };
 
