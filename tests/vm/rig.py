@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: MIT
+"""
+A guest in QEMU, driven from here: commands and files through an agent on a virtio serial port, sticks and adapters
+plugged and yanked over QMP. It is booted once and saved; each Guest() goes on from there, in about 2 s.
+
+    with rig.Guest(directory) as guest:
+        guest.plug_adapter("a", ("127.0.0.1", 5020), port=1, number="FTA")
+        guest.run("cat /sys/bus/usb-serial/devices/ttyUSB0/latency_timer")
+
+No KVM: where there is a /dev/kvm it may still not run Debian's kernel.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import queue
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+import guest as image
+
+SAVED = "booted"
+BOOT_S = 300      # the first boot, on a machine that has other things to do
+ANSWER_S = 60
+
+
+class Failed(AssertionError):
+    """A command of the guest, or QEMU, said no."""
+
+
+class Monitor:
+    """QEMU's monitor (QMP)."""
+
+    def __init__(self, path, seconds=30):
+        self._socket = connect(path, seconds)
+        self._file = self._socket.makefile("rwb")
+        self._answers, self._events = queue.Queue(), []
+        self._changed = threading.Condition()
+        self._file.readline()  # the greeting
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.ask("qmp_capabilities")
+
+    def _read(self):
+        try:
+            for line in self._file:
+                message = json.loads(line)
+                if "event" in message:
+                    with self._changed:
+                        self._events.append(message)
+                        self._changed.notify_all()
+                else:
+                    self._answers.put(message)
+        except (OSError, ValueError):
+            pass  # QEMU ended
+        self._answers.put({"error": {"desc": "QEMU ended"}})
+
+    def ask(self, command, **arguments):
+        arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
+        self._file.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        self._file.flush()
+        answer = self._answers.get(timeout=ANSWER_S)
+        if "error" in answer:
+            raise Failed(f"{command} {arguments}: {answer['error']['desc']}")
+        return answer["return"]
+
+    def human(self, line):
+        """A command of the monitor for people; savevm has no other that waits."""
+        said = self.ask("human-monitor-command", command_line=line)
+        if said.strip():
+            raise Failed(f"{line}: {said}")
+
+    def wait_event(self, name, seconds=ANSWER_S, **data):
+        """Wait for an event with such data, and forget it and all before it."""
+        def find():
+            for number, event in enumerate(self._events):
+                if event["event"] == name and data.items() <= event.get("data", {}).items():
+                    del self._events[:number + 1]
+                    return True
+            return False
+        with self._changed:
+            if not self._changed.wait_for(find, seconds):
+                raise Failed(f"no {name} {data} within {seconds} s")
+
+    def close(self):
+        """After QEMU has ended, which ends the reader."""
+        self._reader.join(10)
+        self._file.close()
+        self._socket.close()
+
+
+def become_quiet():
+    """QEMU, before it is QEMU: it waits for all others, and ends with us."""
+    os.nice(10)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def connect(path, seconds):
+    end = time.monotonic() + seconds
+    while True:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(str(path))
+            return connection
+        except OSError:
+            connection.close()
+            if time.monotonic() > end:
+                raise Failed(f"QEMU does not listen on {path}") from None
+            time.sleep(0.05)
+
+
+class Guest:
+    """One run. `directory` is for its disk, its sockets and its console."""
+
+    def __init__(self, directory, place=None, saved=SAVED):
+        self.directory = pathlib.Path(directory)
+        self.place = place or prepare()
+        self.adapters, self.sticks = {}, {}
+        disk = self.directory / "disk.qcow2"
+        shutil.copyfile(self.place / "booted.qcow2", disk)
+        self._start(disk, ["-loadvm", saved] if saved else [])
+        if saved:
+            self.run(f"date -s @{time.time():.0f} > /dev/null; hwclock --systohc 2> /dev/null; true")
+
+    def _start(self, disk, more):
+        console = self.directory / "console.log"
+        options = {"M": "q35", "cpu": "max", "accel": "tcg,thread=multi", "smp": "2", "m": "512", "display": "none",
+                   "kernel": self.place / "vmlinuz", "initrd": self.place / "initrd",
+                   "append": "console=ttyS0 root=/dev/vda panic=-1 quiet mitigations=off nokaslr",
+                   "drive": f"file={disk},if=virtio,format=qcow2", "serial": f"file:{console}",
+                   "chardev": f"socket,id=agent,path={self.directory}/agent,server=on,wait=off",
+                   "qmp": f"unix:{self.directory}/qmp,server=on,wait=off"}
+        command = ["qemu-system-x86_64", "-nodefaults", "-device", "virtio-serial-pci",
+                   "-device", "virtserialport,chardev=agent,name=meterstick", "-device", "qemu-xhci,id=xhci,p2=8,p3=8",
+                   *(word for name, value in options.items() for word in (f"-{name}", value)), *more]
+        self.monitor = self._agent = self._answers = None
+        self._log = open(self.directory / "qemu.log", "wb")
+        self._process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=self._log,
+                                         stderr=self._log, preexec_fn=become_quiet)
+        try:
+            self.monitor = Monitor(self.directory / "qmp")
+            self._agent = connect(self.directory / "agent", 10)
+        except BaseException:
+            self.close()
+            raise
+        self._answers = self._agent.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for thing in (self.monitor, self._answers, self._agent, self._log):
+            if thing:
+                thing.close()
+
+    def save(self, name):
+        """What is now can be gone back to."""
+        self.monitor.human(f"savevm {name}")
+
+    def restore(self, name):
+        """Go back. What was plugged in then must be plugged in now."""
+        self.monitor.human(f"loadvm {name}")
+
+    # --- commands and files ---
+
+    def _ask(self, header, payload, seconds):
+        self._agent.settimeout(seconds)
+        try:
+            self._agent.sendall(header.encode() + b"\n" + payload)
+            line = self._answers.readline()
+            status, size = (int(word) for word in line.split())
+            return status, self._answers.read(size)
+        except (OSError, ValueError) as error:
+            raise Failed(f"the agent does not answer {header}: {error}; console: {self.console()}") from None
+
+    def status(self, command, seconds=ANSWER_S):
+        """Run a command of the shell: (its status, what it wrote)."""
+        code = command.encode()
+        status, output = self._ask(f"exec {len(code)} {int(seconds * 1000)}", code, seconds + 30)
+        return status, output.decode(errors="replace")
+
+    def run(self, command, seconds=ANSWER_S):
+        """Run a command that must succeed. Returns what it wrote."""
+        status, output = self.status(command, seconds)
+        if status != 0:
+            raise Failed(f"{command}: {status}: {output}")
+        return output.strip()
+
+    def wait(self, command, seconds=90):
+        """Run a command again and again until it succeeds. Returns what it wrote."""
+        end = time.monotonic() + seconds
+        while True:
+            status, output = self.status(command)
+            if status == 0:
+                return output.strip()
+            if time.monotonic() > end:
+                raise Failed(f"{command}: not within {seconds} s: {status}: {output}")
+            time.sleep(0.1)
+
+    def push(self, path, content, mode=0o644):
+        """A file for the guest, from bytes, text, or a path here."""
+        if isinstance(content, pathlib.Path):
+            content = content.read_bytes()
+        content = content.encode() if isinstance(content, str) else content
+        where = str(path).encode()
+        self.run(f"mkdir -p {shlex.quote(str(pathlib.PurePosixPath(path).parent))}")
+        error, _ = self._ask(f"put {mode:o} {len(content)} {len(where)}", where + content, ANSWER_S)
+        if error:
+            raise Failed(f"put {path}: {os.strerror(error)}")
+
+    def pull(self, path):
+        """A file of the guest."""
+        where = str(path).encode()
+        error, content = self._ask(f"get 0 {len(where)}", where, 2 * ANSWER_S)
+        if error:
+            raise Failed(f"get {path}: {os.strerror(error)}")
+        return content
+
+    def console(self):
+        """The end of what the kernel said."""
+        try:
+            return (self.directory / "console.log").read_text(errors="replace")[-2000:]
+        except OSError:
+            return ""
+
+    def boot_ms(self):
+        """The guest's boot clock."""
+        return int(float(self.run("cut -d ' ' -f 1 /proc/uptime")) * 1000)
+
+    def push_programs(self, programs, models):
+        """Ours, as an installation has them."""
+        for path in sorted(pathlib.Path(programs).iterdir()):
+            if path.is_file() and os.access(path, os.X_OK):
+                self.push(f"/usr/bin/{path.name}", path, 0o755)
+        for path in sorted(pathlib.Path(models).glob("*.meter")):
+            self.push(f"/usr/share/meterstick/models/{path.name}", path)
+
+    # --- what is plugged in ---
+
+    def plug_adapter(self, name, slave, port, number=None):
+        """
+        A USB serial adapter with an FTDI chip, whose wires lead to a TCP server here: slave = (host, port).
+        port: 1 to 8, the socket on the controller. number: the adapter's serial number.
+        """
+        self.monitor.ask("chardev-add", id=f"wire-{name}", backend={"type": "socket", "data": {
+            "addr": {"type": "inet", "data": {"host": slave[0], "port": str(slave[1])}}, "server": False}})
+        more = {"serial": number} if number else {}
+        self.monitor.ask("device_add", driver="usb-serial", id=name, chardev=f"wire-{name}", bus="xhci.0",
+                         port=str(port), **more)
+        self.adapters[name] = port
+
+    def unplug_adapter(self, name):
+        self.monitor.ask("device_del", id=name)
+        self.monitor.wait_event("DEVICE_DELETED", device=name)
+        self.monitor.ask("chardev-remove", id=f"wire-{name}")
+        del self.adapters[name]
+
+    def plug_stick(self, name, file, port):
+        """A USB stick whose sectors are those of a file here."""
+        self.monitor.ask("blockdev-add", node_name=f"sectors-{name}", driver="raw",
+                         file={"driver": "file", "filename": str(file)})
+        self.monitor.ask("device_add", driver="usb-storage", id=name, drive=f"sectors-{name}", removable=True,
+                         bus="xhci.0", port=str(port))
+        self.sticks[name] = port
+
+    def unplug_stick(self, name):
+        self.monitor.ask("device_del", id=name)
+        self.monitor.wait_event("DEVICE_DELETED", device=name)
+        self.monitor.ask("blockdev-del", node_name=f"sectors-{name}")
+        del self.sticks[name]
+
+
+def prepare():
+    """The guest, made and booted once. Raises guest.Missing where that cannot be."""
+    image.PLACE.mkdir(parents=True, exist_ok=True)
+    with open(image.PLACE / "guest.log", "w", encoding="utf-8") as log:
+        place = image.build(log)
+    saved = place / "booted.qcow2"
+    if saved.exists():
+        return place
+    work = place / "first"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    fresh = place / "booted.qcow2.new"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", place / "root.ext4", "-F", "raw", fresh],
+                   check=True)
+    first = Guest.__new__(Guest)
+    first.directory, first.place, first.adapters, first.sticks = work, place, {}, {}
+    first._start(fresh, [])
+    try:
+        first.run("systemctl is-system-running --wait; udevadm settle; sync", BOOT_S)
+        first.run("modprobe -a ftdi_sio usb-storage vfat exfat; udevadm settle")
+        first.run("sync; echo 3 > /proc/sys/vm/drop_caches")
+        first.save(SAVED)
+        first.monitor.ask("quit")
+        first._process.wait(30)
+    finally:
+        first.close()
+    fresh.rename(saved)
+    return place
+
+
+def prepare_or_skip():
+    """For setUpModule()."""
+    try:
+        return prepare()
+    except image.Missing as missing:
+        raise unittest.SkipTest(f"no VM here: {missing}") from None
