@@ -45,6 +45,9 @@ const char *line_warning(const struct line *line);
  * the time, and what port_share_take() gives; it is closed then. line_problem() has the words for people.
  */
 int line_open(struct line *line, uint64_t deadline_us) MUST_CHECK;
+
+/* Close its port, as line_close() does, once the line is quiet; the next line_open() opens it again. */
+void line_shut(struct line *line);
 const char *line_problem(const struct line *line);
 
 /*

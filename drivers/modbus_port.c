@@ -43,16 +43,21 @@ static void close_port(struct line *line)
     line->fd = -1;
 }
 
-void line_close(struct line *line)
+void line_shut(struct line *line)
 {
-    if (!line) {
-        return;
-    }
     // whoever opens it next may talk at once
     if (line->fd >= 0 && clock_monotonic_us() < line->quiet_until_us) {
         clock_sleep_until_us(line->quiet_until_us);
     }
     close_port(line);
+}
+
+void line_close(struct line *line)
+{
+    if (!line) {
+        return;
+    }
+    line_shut(line);
     late_clear(&line->late);
     port_share_free(line->share);
     text_clear(&line->problem);

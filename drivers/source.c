@@ -65,6 +65,13 @@ void source_timing(const struct source *source, struct source_timing *ret)
     }
 }
 
+void source_shut(struct source *source)
+{
+    if (source->ops->shut) {
+        source->ops->shut(source);
+    }
+}
+
 int source_probe(struct source *source, uint32_t timeout_us)
 {
     auto_free struct sample *sample = NULL;

@@ -60,6 +60,9 @@ int source_open(const struct source_setup *setup, struct source **ret) MUST_CHEC
 void source_close(struct source *source);
 void source_closep(struct source **source);
 
+/* Close what it has open of its own, until the next source_next(). Another source may want it. */
+void source_shut(struct source *source);
+
 /* What the numbers of its samples are. Belongs to the source. */
 const struct layout *source_layout(const struct source *source);
 

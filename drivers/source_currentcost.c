@@ -82,6 +82,11 @@ static void listener_shut(struct listener *listener)
     listener->held = 0;
 }
 
+static void listener_shut_source(struct source *source)
+{
+    listener_shut(listener_of(source));
+}
+
 static void listener_close(struct source *source)
 {
     listener_shut(listener_of(source));
@@ -339,6 +344,7 @@ static const char *listener_problem(const struct source *source)
 
 static const struct source_ops listener_ops = {
     .close = listener_close,
+    .shut = listener_shut_source,
     .next = listener_next,
     .layout = listener_layout,
     .problem = listener_problem,

@@ -4,13 +4,14 @@
 /*
  * Between source.c and the drivers behind it; nobody else includes this. Each driver's own struct has struct
  * source as its first member and fills in the table. source.c calls straight through it; an operation that is
- * NULL means: no texts, no timing, no registers, and a probe that is a poll whose values are thrown away.
+ * NULL means: nothing open, no texts, no timing, no registers, and a probe that is a poll whose values are thrown away.
  */
 
 #include "drivers/source.h"
 
 struct source_ops {
     void (*close)(struct source *source);  // frees it
+    void (*shut)(struct source *source);
     int (*next)(struct source *source, uint64_t deadline_us, struct sample *ret);
     const struct layout *(*layout)(const struct source *source);
     const char *(*problem)(const struct source *source);

@@ -47,8 +47,10 @@ static void test_no_slot_is_left_after_the_last(void)
     for (int i = 0; i < METERS_SLOTS; i++) {
         CHECK_EQ(meters_add(meters, "kitchen", "exec", &layout), i);
     }
+    CHECK_EQ(meters_room(meters), 0);
     CHECK_EQ(meters_add(meters, "shed", "exec", &layout), -ENOSPC);
     meters_remove(meters, 17);
+    CHECK_EQ(meters_room(meters), 1);
     CHECK_EQ(meters_add(meters, "shed", "exec", &layout), 17);
     meters_free(meters);
 }

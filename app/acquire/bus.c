@@ -294,7 +294,12 @@ static void end(struct bus *bus)
     set_busy(bus, false);
     for (unsigned i = 0; i < bus->meter_count; i++) {
         bus_meter_end(&bus->meters[i], bus->setup.queue, bus->scratch, schedule_slice(&bus->schedule, i, now_us));
+        source_shut(bus->meters[i].source);
     }
+    if (bus->line) {
+        line_shut(bus->line);  // another bus may want the port long before this one is freed
+    }
+    bus->setup.changed(bus->setup.data);
 }
 
 static void run(void *data)

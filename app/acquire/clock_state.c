@@ -76,6 +76,12 @@ void clock_state_init(struct clock_state *ret, bool trusted, bool rtc, int64_t l
     clock_boot_id(ret->epoch.boot_id);
 }
 
+void clock_state_trust(struct clock_state *state, bool trusted)
+{
+    state->facts.trusted = trusted;
+    state->facts.was_known |= state->begun && clock_quality_known(state->epoch.source);
+}
+
 bool clock_state_look(struct clock_state *state, uint64_t boot_ms, int64_t wall_ms, bool synchronised)
 {
     struct clock_facts *facts = &state->facts;

@@ -41,6 +41,9 @@ struct clock_state {
 void clock_state_init(struct clock_state *ret, bool trusted, bool rtc, int64_t last_known_ms,
                       enum clock_quality known_earlier, int64_t build_ms);
 
+/* clock = trusted, or no longer: what was known until now is "earlier in this boot". */
+void clock_state_trust(struct clock_state *state, bool trusted);
+
 /*
  * Look at both clocks, and at what timedate1 says now. Returns true if a new epoch begins: state->epoch is it.
  * The first look always begins one.

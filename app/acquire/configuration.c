@@ -53,31 +53,73 @@ static void explain_missing(const struct options *options, const char *what)
               "models, 'meterstick ports' the ports, 'meterstick check' tries it");
 }
 
-enum exit_code configuration_load(const struct options *options, struct config **ret, const char **ret_problem)
+/* The first of them, for a status and an event. */
+static void put_first(const struct problems *problems, char ret[static CONFIGURATION_PROBLEM_SIZE])
+{
+    const char *text = problems_text(problems);
+    int length = (int) strcspn(text, "\n");
+
+    if (problems->count > 1) {
+        (void) snprintf(ret, CONFIGURATION_PROBLEM_SIZE, "%.*s (and %u more)", MIN(length, 280), text,
+                        problems->count - 1);
+    } else {
+        (void) snprintf(ret, CONFIGURATION_PROBLEM_SIZE, "%.*s", length, text);
+    }
+}
+
+int configuration_read(const struct options *options, struct config **ret,
+                       char ret_problem[static CONFIGURATION_PROBLEM_SIZE])
 {
     auto_problems struct problems problems = {};
+    auto_config struct config *config = NULL;
+    int r;
+
+    r = config_load(options->config, options->state_dir, &problems, &config);
+    if (r == 0 && config->meter_count == 0) {
+        r = -ENODATA;
+    }
+    if (r == 0) {
+        *ret = TAKE(config);
+        return 0;
+    }
+
+    print_problems(&problems);
+    if (problems.count > 0) {
+        put_first(&problems, ret_problem);
+    } else if (r == -ENOENT) {
+        (void) snprintf(ret_problem, CONFIGURATION_PROBLEM_SIZE, "there is no configuration");
+    } else if (r == -ENODATA) {
+        (void) snprintf(ret_problem, CONFIGURATION_PROBLEM_SIZE, "there is no meter in the configuration");
+    } else {
+        (void) snprintf(ret_problem, CONFIGURATION_PROBLEM_SIZE, "the configuration cannot be read: %s", strerror(-r));
+        log_error("%s", ret_problem);
+    }
+    return r;
+}
+
+enum exit_code configuration_load(const struct options *options, struct config **ret,
+                                  char ret_problem[static CONFIGURATION_PROBLEM_SIZE])
+{
+    char problem[CONFIGURATION_PROBLEM_SIZE];
     bool missing;
     int r;
 
-    *ret_problem = NULL;
-    r = config_load(options->config, options->state_dir, &problems, ret);
-    if (r == 0 && (*ret)->meter_count == 0) {
-        explain_missing(options, "there is no meter in the configuration");
-        return EXIT_CONFIG;
-    }
+    ret_problem[0] = '\0';
+    r = configuration_read(options, ret, problem);
     if (r == 0) {
         return EXIT_OK;
     }
 
-    missing = r == -ENOENT && problems.count == 0;
-    print_problems(&problems);
-    if (r != -EINVAL && r != -ENOENT) {
-        log_error("the configuration cannot be read: %s", strerror(-r));
+    missing = r == -ENOENT && !options->config;
+    if (r == -ENODATA) {
+        explain_missing(options, problem);
+        return EXIT_CONFIG;
     }
     if (load_good(options, ret) == 0) {
-        *ret_problem = missing ? "there is no configuration; the last good one is used"
-                               : "the configuration is not valid; the last good one is used";
-        log_warning("%s: %s/good.conf", *ret_problem, options->state_dir);
+        (void) snprintf(ret_problem, CONFIGURATION_PROBLEM_SIZE, "the last good one is used: %s", problem);
+        log_warning("%s: %s/good.conf", missing ? "there is no configuration; the last good one is used"
+                                                : "the configuration is not valid; the last good one is used",
+                    options->state_dir);
         return EXIT_OK;
     }
 

@@ -7,11 +7,21 @@
 #include "app/base/options.h"
 #include "app/config/config.h"
 
+#define CONFIGURATION_PROBLEM_SIZE 320
+
 /*
  * Load it, and say everything that is wrong with it. If the present one is missing or not valid the last good one,
- * <state-dir>/good.conf, is taken; *ret_problem then says so, else it is NULL. EXIT_CONFIG if there is neither.
+ * <state-dir>/good.conf, is taken; ret_problem then says so and why, else it is "". EXIT_CONFIG if there is neither.
  */
-enum exit_code configuration_load(const struct options *options, struct config **ret, const char **ret_problem);
+enum exit_code configuration_load(const struct options *options, struct config **ret,
+                                  char ret_problem[static CONFIGURATION_PROBLEM_SIZE]);
+
+/*
+ * Load the present one and nothing else. Errors: -ENOENT there is none, -EINVAL and others; everything that is wrong
+ * is logged, and ret_problem has the first: "FILE:LINE: what, and 2 more"
+ */
+int configuration_read(const struct options *options, struct config **ret,
+                       char ret_problem[static CONFIGURATION_PROBLEM_SIZE]) MUST_CHECK;
 
 /* Keep this one as the last good one. Written only if it differs: the card lives longer. */
 void configuration_keep(const struct config *config, const char *state_dir);

@@ -8,6 +8,7 @@
 #include "app/acquire/learned.h"
 #include "app/acquire/loop.h"
 #include "app/acquire/predecessor.h"
+#include "app/acquire/reload.h"
 #include "app/acquire/report.h"
 #include "app/acquire/writer.h"
 #include "app/base/clock.h"
@@ -19,7 +20,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 
 #define PROGRAM           "acquire"
 #define WATCHDOG_MS       UINT64_C(25000)    // it barks after 30 s
@@ -28,7 +28,9 @@
 
 struct core {
     const struct core_setup *setup;
-    const struct config *config;
+    const struct config *config;     // in force
+    struct reload *reload;
+    bool reloading;                  // as the service manager was told
     struct loop *loop;
     struct queue *queue;
     struct meters *meters;
@@ -40,7 +42,6 @@ struct core {
     bool synchronised;
     uint64_t start_us;
     char directory[PATH_SIZE];       // of the journal
-    int stop_fd;
     atomic_uint busy_buses;
     atomic_bool commit_wanted;
 
@@ -73,7 +74,7 @@ static void on_committed(void *data)
 static void add_meter(struct core *core, struct bus *bus, unsigned meter)
 {
     unsigned index = bus_meter_index(bus, meter);
-    const struct meter_config *config = &core->config->meters[index];
+    const struct meter_config *config = &bus_config(bus)->meters[index];
     struct bus_meter_status status;
 
     bus_get_meter(bus, meter, &status, core->values);
@@ -90,12 +91,14 @@ static void add_meters(struct core *core)
 {
     json_add_key(&core->status, "meters");
     text_add_char(&core->status, '[');
-    for (unsigned i = 0; i < core->buses.count; i++) {
-        for (unsigned k = 0; k < bus_meter_count(core->buses.list[i]); k++) {
+    for (unsigned i = 0; i < buses_number(&core->buses); i++) {
+        struct bus *bus = buses_at(&core->buses, i);
+
+        for (unsigned k = 0; k < bus_meter_count(bus); k++) {
             if (i + k > 0) {
                 text_add_char(&core->status, ',');
             }
-            add_meter(core, core->buses.list[i], k);
+            add_meter(core, bus, k);
         }
     }
     text_add_char(&core->status, ']');
@@ -114,27 +117,27 @@ static const char *find_error(struct core *core, const struct writer_status *wri
         (void) snprintf(buffer, size, "bus '%s' does not go on", core->stuck);
         return buffer;
     }
-    for (unsigned i = 0; i < core->buses.count; i++) {
-        bus_get_problem(core->buses.list[i], problem);
+    for (unsigned i = 0; i < buses_number(&core->buses); i++) {
+        bus_get_problem(buses_at(&core->buses, i), problem);
         if (*problem) {
-            (void) snprintf(buffer, size, "bus '%s': %s", bus_name(core->buses.list[i]), problem);
+            (void) snprintf(buffer, size, "bus '%s': %s", bus_name(buses_at(&core->buses, i)), problem);
             return buffer;
         }
     }
-    return core->setup->config_problem;
+    return reload_problem(core->reload);
 }
 
 /* "running", unless no meter answers, or some were not even asked. */
-static const char *find_state(unsigned live, unsigned new)
+static const char *find_state(const struct buses_counts *counts)
 {
-    return live > 0 ? "running" : new > 0 ? "starting" : "failed";
+    return counts->live > 0 ? "running" : counts->new > 0 ? "starting" : "failed";
 }
 
-static void notify(struct core *core, unsigned live)
+static void notify(struct core *core, const struct buses_counts *counts)
 {
     char text[sizeof(core->notified)];
 
-    (void) snprintf(text, sizeof(text), "%u of %u meters answer", live, core->config->meter_count);
+    (void) snprintf(text, sizeof(text), "%u of %u meters answer", counts->live, counts->meters);
     if (!text_equal(text, core->notified)) {
         loop_notify_status(text);
         (void) snprintf(core->notified, sizeof(core->notified), "%s", text);
@@ -146,14 +149,14 @@ static void write_status(struct core *core, const char *state)
 {
     char error[WRITER_ERROR_SIZE + BUS_PROBLEM_SIZE];
     struct writer_status writer;
-    unsigned live, new;
+    struct buses_counts counts;
     int r;
 
     writer_get_status(core->writer, &writer);
     writer_get_committed(core->writer, core->committed);
-    buses_count(&core->buses, &live, &new);
+    buses_count(&core->buses, &counts);
 
-    status_begin(&core->status, PROGRAM, state ? state : find_state(live, new),
+    status_begin(&core->status, PROGRAM, state ? state : find_state(&counts),
                  find_error(core, &writer, error, sizeof(error)));
     add_meters(core);
     report_add_clock(&core->status, core->clock.epoch.source);
@@ -161,13 +164,13 @@ static void write_status(struct core *core, const char *state)
     json_add_key(&core->status, "inbox");
     text_add(&core->status, "[]");
 
-    r = status_end_and_replace(&core->status, core->setup->run_dir, PROGRAM);
+    r = status_end_and_replace(&core->status, core->setup->options->run_dir, PROGRAM);
     if (r < 0 && !core->status_failing) {
         log_error("the status in %s cannot be written: %s; logging goes on, but the lights will not show it",
-                  core->setup->run_dir, strerror(-r));
+                  core->setup->options->run_dir, strerror(-r));
     }
     core->status_failing = r < 0;
-    notify(core, live);
+    notify(core, &counts);
 }
 
 /* Only if every bus went round lately; else the service manager ends us and begins anew. */
@@ -243,10 +246,68 @@ static void on_ports_changed(void *data)
     buses_look_again(&core->buses);
 }
 
+/* --- another configuration --- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && text_equal(a, b));
+}
+
+static void set_log_level(const struct core *core)
+{
+    const char *level = core->setup->options->log_level;
+
+    level = level ? level : core->config->appliance.log_level;
+    (void) !log_set_level(level ? level : "info");  // it was checked
+}
+
+/* All but the buses, which reload.c changes. */
+static void on_taken(void *data)
+{
+    struct core *core = data;
+    const struct config *before = core->config, *config = reload_config(core->reload);
+
+    core->config = config;
+    atomic_store(&core->keep_words, config->journal.keep_words);
+    writer_set_journal(core->writer, &config->journal);
+    if (config->appliance.clock_trusted != before->appliance.clock_trusted) {
+        clock_state_trust(&core->clock, config->appliance.clock_trusted);
+        core->synchronised = false;
+        loop_ask_timedate(core->loop, !config->appliance.clock_trusted);
+        look_at_clock(core);
+    }
+    set_log_level(core);
+    if (!text_equal(config->appliance.timezone, before->appliance.timezone)
+        || !is_same_text(config->appliance.log_file, before->appliance.log_file)) {
+        log_warning("another timezone or log_file counts from the next start on");
+    }
+}
+
+static void go_on_reloading(struct core *core)
+{
+    bool idle = reload_step(core->reload);
+
+    buses_release(&core->buses, core->queue, core->writer);
+    if (core->reloading && idle) {
+        core->reloading = false;
+        loop_notify_ready();
+    }
+}
+
+static void on_reload(void *data)
+{
+    struct core *core = data;
+
+    core->reloading = true;
+    loop_notify_reloading();
+    reload_ask(core->reload);
+}
+
 static void on_tick(void *data)
 {
     struct core *core = data;
 
+    go_on_reloading(core);
     look_at_clock(core);
     feed_watchdog(core);
     write_status(core, NULL);
@@ -254,19 +315,41 @@ static void on_tick(void *data)
 
 /* --- making and ending --- */
 
+/* The configuration is its own from now on. */
+static int make_reload(struct core *core)
+{
+    const char *run_dir = core->setup->options->run_dir;
+
+    return reload_new(&(struct reload_setup){ .options = core->setup->options,
+                                              .buses = &core->buses,
+                                              .bus = { .keep_words = &core->keep_words,
+                                                       .start_us = core->start_us,
+                                                       .quiet_until_us = predecessor_quiet_us(run_dir),
+                                                       .learned = core->learned,
+                                                       .busy_buses = &core->busy_buses,
+                                                       .commit_wanted = &core->commit_wanted,
+                                                       .changed = on_change,
+                                                       .data = core },
+                                              .taken = on_taken,
+                                              .changed = on_change,
+                                              .data = core },
+                      core->setup->config, core->setup->config_problem, &core->reload);
+}
+
 static int core_make(struct core *core)
 {
-    static const struct loop_handlers handlers = { on_tick, on_clock_set, on_synchronised, on_ports_changed };
+    static const struct loop_handlers handlers = { on_tick, on_clock_set, on_synchronised, on_reload,
+                                                   on_ports_changed };
     const struct config *config = core->config;
     int r;
 
     core->start_us = clock_monotonic_us();
-    core->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (core->stop_fd < 0) {
-        return -errno;
+    r = learned_open(core->setup->options->state_dir, &core->learned);
+    r = r < 0 ? r : make_reload(core);
+    if (r < 0) {
+        return r;
     }
-
-    // First, so that the signals are blocked in every thread.
+    // Before all threads, so that the signals are blocked in them.
     r = loop_new(&handlers, core, !config->appliance.clock_trusted, &core->loop);
     if (r < 0) {
         return r;
@@ -275,26 +358,13 @@ static int core_make(struct core *core)
     if (r < 0) {
         return r;
     }
-    r = learned_open(core->setup->state_dir, &core->learned);
-    if (r < 0) {
-        return r;
-    }
     atomic_store(&core->keep_words, config->journal.keep_words);
     r = queue_new(buses_queue_capacity(config), &core->queue);
     if (r < 0) {
         return r;
     }
-    return buses_init(&core->buses, core->meters, &(struct bus_setup){ .config = config,
-                                                         .queue = core->queue,
-                                                         .keep_words = &core->keep_words,
-                                                         .start_us = core->start_us,
-                                                         .quiet_until_us = predecessor_quiet_us(core->setup->run_dir),
-                                                         .learned = core->learned,
-                                                         .stop_fd = core->stop_fd,
-                                                         .busy_buses = &core->busy_buses,
-                                                         .commit_wanted = &core->commit_wanted,
-                                                         .changed = on_change,
-                                                         .data = core });
+    buses_init(&core->buses, core->meters);
+    return reload_begin(core->reload, core->queue);
 }
 
 static void core_clear(struct core *core)
@@ -306,14 +376,18 @@ static void core_clear(struct core *core)
     loop_free(core->loop);
     text_clear(&core->status);
     meters_free(core->meters);
-    macros_close(&core->stop_fd);
+    if (core->reload) {
+        reload_free(core->reload);
+    } else {
+        config_free(core->setup->config);
+    }
 }
 
 static int start_writer(struct core *core)
 {
     int r;
 
-    r = file_path(core->directory, sizeof(core->directory), core->setup->state_dir, "journal");
+    r = file_path(core->directory, sizeof(core->directory), core->setup->options->state_dir, "journal");
     if (r < 0) {
         return r;
     }
@@ -332,7 +406,7 @@ static int start_writer(struct core *core)
 
 static void explain_writer(const struct core *core, int r)
 {
-    const char *state_dir = core->setup->state_dir;
+    const char *state_dir = core->setup->options->state_dir;
 
     if (r == -EBUSY) {
         log_error("another acquire has the journal in %s: two would mix their rows; stop it, or give this one a "
@@ -371,11 +445,11 @@ static void begin_counters(struct core *core)
 /* End buses, then the writer. Returns false if one of them hangs: then nothing may be freed. */
 static bool stop_all(struct core *core, enum exit_code *ret)
 {
-    uint64_t now_us = clock_monotonic_us(), one = 1;
+    uint64_t now_us = clock_monotonic_us();
     bool joined;
     int r;
 
-    (void) !write(core->stop_fd, &one, sizeof(one));
+    buses_stop(&core->buses);
     joined = buses_join(&core->buses, now_us + STOP_BUSES_US);
     if (!joined) {
         children_end();  // a program that is a meter has not ended yet
@@ -389,6 +463,7 @@ static bool stop_all(struct core *core, enum exit_code *ret)
         *ret = EXIT_IO;
         log_error("stopped; the last rows are not committed: %s", r == -ETIMEDOUT ? "the card hangs" : strerror(-r));
     }
+    joined &= reload_end(core->reload, now_us + STOP_ALL_US);
     return joined && r != -ETIMEDOUT;
 }
 
@@ -403,13 +478,13 @@ static enum exit_code run(struct core *core)
         explain_writer(core, r);
         return EXIT_IO;
     }
-    if (core->setup->keep_good) {
-        configuration_keep(core->config, core->setup->state_dir);
+    if (!*core->setup->config_problem) {
+        configuration_keep(core->config, core->setup->options->state_dir);
     }
     begin_clock(core);
     begin_counters(core);
-    r = buses_start(&core->buses);
-    if (r == 0) {
+    r = buses_change_step(&core->buses, core->queue);
+    if (r > 0) {
         write_status(core, NULL);
         loop_notify_ready();
         r = loop_run(core->loop);
@@ -431,7 +506,7 @@ static enum exit_code run(struct core *core)
 
 enum exit_code core_run(const struct core_setup *setup)
 {
-    struct core core = { .setup = setup, .config = setup->config, .stop_fd = -1 };
+    struct core core = { .setup = setup, .config = setup->config };
     enum exit_code code = EXIT_IO;
     int r;
 

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* acquire, once it has a configuration: buses, writer, clock and status file, from start to SIGTERM. */
+/*
+ * acquire, once it has a configuration: buses, writer, clock and status file, from start to SIGTERM; SIGHUP reads the
+ * configuration anew.
+ */
 
 #include "app/base/exit.h"
+#include "app/base/options.h"
 #include "app/config/config.h"
 
 struct core_setup {
-    const struct config *config;
-    const char *state_dir;
-    const char *run_dir;
-    const char *config_problem;  // what people should know about the configuration, NULL if all is well
-    bool keep_good;              // the configuration is newly valid: replace <state-dir>/good.conf
+    struct config *config;       // to begin with; freed by core_run()
+    const struct options *options;
+    const char *config_problem;  // what people should know of it; "": it is valid, and kept as good.conf
 };
 
 /* Run until a signal ends it. Says what went wrong, if anything did. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/acquire/loop.h"
 
+#include "app/base/clock.h"
 #include "app/base/log.h"
 #include "board/hotplug.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -32,11 +34,12 @@ struct loop {
     int change_fd, clock_fd;
     sd_bus *bus;
     sd_bus_slot *question;
+    bool asks;                    // timedate1
     struct hotplug *hotplug;      // NULL: nobody tells of adapters here
     bool ports_waiting;           // the timer for them runs
 };
 
-static const int ending_signals[] = { SIGTERM, SIGINT, SIGHUP };
+static const int loop_signals[] = { SIGTERM, SIGINT, SIGHUP };
 
 /* --- ticks and changes --- */
 
@@ -98,7 +101,7 @@ static int on_clock(sd_event_source *source, int fd, uint32_t events, void *data
     (void) events;
     (void) !read(fd, &count, sizeof(count));
     loop->handlers.clock_set(loop->data);
-    if (loop->ask) {
+    if (loop->asks) {
         (void) sd_event_source_set_time_relative(loop->ask, 0);  // most often NTP did it
         (void) sd_event_source_set_enabled(loop->ask, SD_EVENT_ONESHOT);
     }
@@ -114,6 +117,9 @@ static int on_answer(sd_bus_message *message, void *data, sd_bus_error *error)
     if (sd_bus_message_is_method_error(message, NULL) > 0
         || sd_bus_message_read(message, "v", "b", &synchronised) < 0) {
         synchronised = 0;
+    }
+    if (!loop->asks) {
+        return 0;
     }
     loop->handlers.synchronised(loop->data, synchronised);
     (void) sd_event_source_set_time_relative(loop->ask, synchronised ? ASK_SELDOM_US : ASK_US);
@@ -154,6 +160,13 @@ static int on_ask(sd_event_source *source, uint64_t us, void *data)
     }
     (void) sd_event_source_set_time_relative(source, ASK_US);  // also if the answer never comes
     return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void loop_ask_timedate(struct loop *loop, bool ask)
+{
+    loop->asks = ask;
+    (void) sd_event_source_set_time_relative(loop->ask, 0);
+    (void) sd_event_source_set_enabled(loop->ask, ask ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }
 
 /* --- adapters --- */
@@ -216,6 +229,10 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     struct loop *loop = data;
 
     (void) source;
+    if (info->ssi_signo == SIGHUP) {
+        loop->handlers.reload(loop->data);
+        return 0;
+    }
     return sd_event_exit(loop->event, (int) info->ssi_signo);
 }
 
@@ -235,14 +252,13 @@ static int add_sources(struct loop *loop, bool wants_timedate)
     if (r < 0) {
         return r;
     }
-    if (wants_timedate) {
-        r = sd_event_add_time_relative(loop->event, &loop->ask, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_ask, loop);
-        if (r < 0) {
-            return r;
-        }
+    r = sd_event_add_time_relative(loop->event, &loop->ask, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_ask, loop);
+    if (r < 0) {
+        return r;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(ending_signals); i++) {
-        r = sd_event_add_signal(loop->event, &loop->signals[i], ending_signals[i], on_signal, loop);
+    loop_ask_timedate(loop, wants_timedate);
+    for (size_t i = 0; i < ARRAY_SIZE(loop_signals); i++) {
+        r = sd_event_add_signal(loop->event, &loop->signals[i], loop_signals[i], on_signal, loop);
         if (r < 0) {
             return r;
         }
@@ -256,8 +272,8 @@ static void block_signals(void)
     sigset_t signals;
 
     (void) sigemptyset(&signals);
-    for (size_t i = 0; i < ARRAY_SIZE(ending_signals); i++) {
-        (void) sigaddset(&signals, ending_signals[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(loop_signals); i++) {
+        (void) sigaddset(&signals, loop_signals[i]);
     }
     (void) pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void) signal(SIGPIPE, SIG_IGN);  // a connection that ends is an error of its write,
@@ -306,7 +322,7 @@ void loop_free(struct loop *loop)
     sd_event_source_unref(loop->hotplug_io);
     sd_event_source_unref(loop->ports);
     hotplug_free(loop->hotplug);
-    for (size_t i = 0; i < ARRAY_SIZE(ending_signals); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(loop_signals); i++) {
         sd_event_source_unref(loop->signals[i]);
     }
     sd_event_unref(loop->event);
@@ -323,6 +339,11 @@ int loop_run(struct loop *loop)
 void loop_notify_ready(void)
 {
     (void) sd_notify(0, "READY=1");
+}
+
+void loop_notify_reloading(void)
+{
+    (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
 }
 
 void loop_notify_status(const char *status)

@@ -18,6 +18,7 @@ struct loop_handlers {
     void (*tick)(void *data);                            // each 2 s, and soon after loop_change()
     void (*clock_set)(void *data);                       // somebody set the wall clock
     void (*synchronised)(void *data, bool synchronised); // timedate1 was asked whether NTP keeps it; false: no answer
+    void (*reload)(void *data);                          // SIGHUP
     void (*ports_changed)(void *data);                   // udev: a serial adapter came or went a moment ago
 };
 
@@ -28,7 +29,10 @@ struct loop_handlers {
 int loop_new(const struct loop_handlers *handlers, void *data, bool ask_timedate, struct loop **ret) MUST_CHECK;
 void loop_free(struct loop *loop);
 
-/* Run until SIGTERM, SIGINT or SIGHUP comes. Returns the signal's number, or -Exxx. */
+/* Whether timedate1 is asked, from now on. */
+void loop_ask_timedate(struct loop *loop, bool ask);
+
+/* Run until SIGTERM or SIGINT comes. Returns the signal's number, or -Exxx. */
 int loop_run(struct loop *loop) MUST_CHECK;
 
 /* From any thread: something has changed that the next tick should tell. */
@@ -36,6 +40,7 @@ void loop_change(struct loop *loop);
 
 /* Words for the service manager; nothing happens without one. */
 void loop_notify_ready(void);
+void loop_notify_reloading(void);    // then, when done, ready again (sd_notify(3))
 void loop_notify_status(const char *status);
 void loop_notify_stopping(void);
 void loop_feed_watchdog(void);

@@ -10,8 +10,11 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define PROGRAM "meterstick-acquire"
 
@@ -29,6 +32,24 @@ static void keep_memory_small(void)
     (void) mallopt(M_TRIM_THRESHOLD, 64 * 1024);
 }
 
+/*
+ * A SIGHUP waits for the loop from the first moment on. A thousand programs as meters need more descriptors than the
+ * 1024 that select(2) can count, which is not used here.
+ */
+static void prepare_process(void)
+{
+    struct rlimit limit;
+    sigset_t signals;
+
+    (void) sigemptyset(&signals);
+    (void) sigaddset(&signals, SIGHUP);
+    (void) pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = MIN(limit.rlim_max, MAX(limit.rlim_cur, (rlim_t) 4 * MAX_METERS));
+        (void) setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static enum exit_code make_directory(const char *path, const char *option)
 {
     int r = file_make_directories(path, 0755);
@@ -43,13 +64,14 @@ static enum exit_code make_directory(const char *path, const char *option)
 
 int main(int argc, char **argv)
 {
-    auto_config struct config *config = NULL;
+    struct config *config = NULL;
     struct options options = { .state_dir = "/var/lib/meterstick", .run_dir = "/run/meterstick" };
-    const char *problem;
+    char problem[CONFIGURATION_PROBLEM_SIZE];
     enum exit_code code;
     int r;
 
     keep_memory_small();
+    prepare_process();
     r = options_parse(&usage, argc - 1, argv + 1, &options);
     if (r != 0) {
         return r > 0 ? EXIT_OK : EXIT_USAGE;
@@ -60,7 +82,7 @@ int main(int argc, char **argv)
         code = make_directory(options.run_dir, "--run-dir");
     }
     if (code == EXIT_OK) {
-        code = configuration_load(&options, &config, &problem);
+        code = configuration_load(&options, &config, problem);
     }
     if (code != EXIT_OK) {
         return code;
@@ -72,9 +94,5 @@ int main(int argc, char **argv)
         log_warning("time zone '%s' is not known here: log lines carry the system's", config->appliance.timezone);
     }
     (void) malloc_trim(0);  // what loading the configuration took is not wanted again
-    return core_run(&(struct core_setup){ .config = config,
-                                          .state_dir = options.state_dir,
-                                          .run_dir = options.run_dir,
-                                          .config_problem = problem,
-                                          .keep_good = !problem });
+    return core_run(&(struct core_setup){ .config = config, .options = &options, .config_problem = problem });
 }

@@ -51,6 +51,18 @@ int meters_add(struct meters *meters, const char *name, const char *model, const
     return slot < METERS_SLOTS ? (int) slot : -ENOSPC;
 }
 
+unsigned meters_room(struct meters *meters)
+{
+    unsigned room = 0;
+
+    (void) pthread_mutex_lock(&meters->mutex);
+    for (unsigned i = 0; i < METERS_SLOTS; i++) {
+        room += meters->entries[i].stamp == 0;
+    }
+    (void) pthread_mutex_unlock(&meters->mutex);
+    return room;
+}
+
 void meters_retire(struct meters *meters, unsigned slot)
 {
     (void) pthread_mutex_lock(&meters->mutex);

@@ -34,6 +34,9 @@ void meters_free(struct meters *meters);
 /* Errors: -ENOSPC no slot is free. Else the slot. */
 int meters_add(struct meters *meters, const char *name, const char *model, const struct layout *layout) MUST_CHECK;
 
+/* How many slots are free. */
+unsigned meters_room(struct meters *meters);
+
 /* Its bus has ended. */
 void meters_retire(struct meters *meters, unsigned slot);
 

@@ -42,18 +42,21 @@ static bool is_journal(int fd)
     return text_equal(stream, name);
 }
 
+int log_set_level(const char *level)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(level_names); i++) {
+        if (text_equal(level, level_names[i])) {
+            the_log.level = (int) i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
 int log_setup(const char *program, const char *level, const char *destination)
 {
-    if (level) {
-        int number = -1;
-
-        for (size_t i = 0; i < ARRAY_SIZE(level_names); i++) {
-            number = text_equal(level, level_names[i]) ? (int) i : number;
-        }
-        if (number < 0) {
-            return -EINVAL;
-        }
-        the_log.level = number;
+    if (level && log_set_level(level) < 0) {
+        return -EINVAL;
     }
     if (destination) {
         int fd = STDERR_FILENO, before = the_log.fd;

@@ -24,6 +24,9 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
  */
 int log_setup(const char *program, const char *level, const char *destination) MUST_CHECK;
 
+/* Another level, at any time and from any thread. Errors: -EINVAL no such level */
+int log_set_level(const char *level) MUST_CHECK;
+
 bool log_is_on(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/config/config_compare.h"
 
+#include "app/config/sharing.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -28,25 +30,17 @@ static bool endpoint_is_same(const struct endpoint *a, const struct endpoint *b)
            && text_equal(a->host, b->host) && text_equal(a->service, b->service);
 }
 
-/* Whether it gets the first of the default locks, "/rs485". */
-static bool is_first_serial(const struct config *config, unsigned bus)
-{
-    for (unsigned i = 0; i < bus; i++) {
-        if (endpoint_is_serial(&config->buses[i].port)) {
-            return false;
-        }
-    }
-    return endpoint_is_serial(&config->buses[bus].port);
-}
-
 bool config_bus_is_same(const struct config *a, unsigned bus_a, const struct config *b, unsigned bus_b)
 {
     const struct bus_config *x = &a->buses[bus_a], *y = &b->buses[bus_b];
+    struct sharing sharing_a, sharing_b;
 
+    sharing_decide(a, (int) bus_a, &x->port, &sharing_a);
+    sharing_decide(b, (int) bus_b, &y->port, &sharing_b);
     return text_equal(x->name, y->name) && endpoint_is_same(&x->port, &y->port)
            && serial_is_same(&x->serial, &y->serial) && text_equal(x->lock, y->lock)
            && x->rs485_kernel == y->rs485_kernel && x->timeout_ms == y->timeout_ms
-           && is_first_serial(a, bus_a) == is_first_serial(b, bus_b);
+           && text_equal(sharing_a.name, sharing_b.name) && sharing_a.pty_too == sharing_b.pty_too;
 }
 
 static bool point_is_same(const struct point *a, const struct point *b)

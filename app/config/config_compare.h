@@ -8,7 +8,7 @@
 
 #include "app/config/config.h"
 
-/* The line itself, without its meters. Its lock counts as it would be without a word of it: by the order of the buses. */
+/* The line itself, without its meters. A lock that is not named goes by the order of the buses, and so counts too. */
 bool config_bus_is_same(const struct config *a, unsigned bus_a, const struct config *b, unsigned bus_b);
 
 /* A meter: what is asked of it, how and how often, also where its model has changed. Not the bus that it is on. */

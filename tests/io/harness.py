@@ -244,6 +244,8 @@ class Liar:
     def __init__(self, transport, answer, babble=None):
         self.transport = transport
         self.requests = []
+        self.connections = 0   # TCP: how often somebody connected,
+        self._open = False     # and whether one is connected
         self._answer = answer
         self._babble = babble
         self._stop = threading.Event()
@@ -283,12 +285,19 @@ class Liar:
                 connection, _ = self._listener.accept()
             except (TimeoutError, socket.timeout):
                 continue
+            self.connections += 1
+            self._open = True
             with connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     self._serve(connection.fileno())
                 except OSError:
                     pass  # it hung up: the next one
+            self._open = False
+
+    def connected(self):
+        """TCP: whether somebody is connected now."""
+        return self._open
 
     def _serve(self, fd):
         size = 8 if self.transport == "rtu" else 12
