@@ -16,18 +16,26 @@
 #define PRINTF_LIKE(f, a)  __attribute__((format(printf, f, a)))
 #define CLEANUP(function)  __attribute__((cleanup(function)))
 
-#define MIN(a, b)                                                                                  \
+/* Numbered names, so that one may stand within another: clang would see a shadow. */
+#define JOINED(a, b)   JOINED_(a, b)
+#define JOINED_(a, b)  a##b
+
+#define MIN(a, b) MIN_NUMBERED(a, b, __COUNTER__)
+#define MIN_NUMBERED(a, b, number) MIN_OF(a, b, JOINED(min_a, number), JOINED(min_b, number))
+#define MIN_OF(a, b, first, second)                                                                \
     ({                                                                                             \
-        __auto_type min_a = (a);                                                                   \
-        __auto_type min_b = (b);                                                                   \
-        min_a < min_b ? min_a : min_b;                                                             \
+        __auto_type first = (a);                                                                   \
+        __auto_type second = (b);                                                                  \
+        first < second ? first : second;                                                           \
     })
 
-#define MAX(a, b)                                                                                  \
+#define MAX(a, b) MAX_NUMBERED(a, b, __COUNTER__)
+#define MAX_NUMBERED(a, b, number) MAX_OF(a, b, JOINED(max_a, number), JOINED(max_b, number))
+#define MAX_OF(a, b, first, second)                                                                \
     ({                                                                                             \
-        __auto_type max_a = (a);                                                                   \
-        __auto_type max_b = (b);                                                                   \
-        max_a > max_b ? max_a : max_b;                                                             \
+        __auto_type first = (a);                                                                   \
+        __auto_type second = (b);                                                                  \
+        first > second ? first : second;                                                           \
     })
 
 /* The value of a pointer, which is left NULL: ownership moves to the reader. */
