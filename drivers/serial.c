@@ -10,7 +10,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
+
+#define PTY_MAJOR      136  // of Unix98 pseudo-terminals: the kernel's admin-guide/devices.txt
+#define PTY_MAJOR_LAST 143
 
 static const struct { unsigned baud; speed_t speed; } speeds[] = {
     { 300, B300 },     { 600, B600 },     { 1200, B1200 },   { 2400, B2400 },     { 4800, B4800 },
@@ -74,6 +79,13 @@ double serial_silence_us(const struct serial_setting *setting)
     return setting->baud > 19200 ? 1750 : 3.5 * serial_character_us(setting);
 }
 
+static bool is_pty(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 && major(status.st_rdev) >= PTY_MAJOR && major(status.st_rdev) <= PTY_MAJOR_LAST;
+}
+
 static int configure(int fd, const struct serial_setting *setting, int when)
 {
     struct termios terminal;
@@ -95,7 +107,11 @@ static int configure(int fd, const struct serial_setting *setting, int when)
     terminal.c_cc[VMIN] = 0;
     terminal.c_cc[VTIME] = 0;
     (void) cfsetspeed(&terminal, speed);  // cannot fail for a speed of the table
-    return tcsetattr(fd, when, &terminal) < 0 ? -errno : 0;
+    if (tcsetattr(fd, when, &terminal) == 0) {
+        return 0;
+    }
+    // tcsetattr(3) fails where nothing could be changed: a pseudo-terminal has no parity, and the rest is as it was
+    return errno == EINVAL && is_pty(fd) ? 0 : -errno;
 }
 
 int serial_configure(int fd, const struct serial_setting *setting)

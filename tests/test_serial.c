@@ -157,6 +157,20 @@ static void test_a_device_is_opened_raw_with_its_setting(void)
     CHECK_EQ(terminal.c_cflag & (PARODD | CSTOPB), 0);
 }
 
+static void test_a_pseudo_terminal_has_no_parity_and_is_opened_again_all_the_same(void)
+{
+    static const struct serial_setting even = { 19200, 'E', 8, 1 };
+    char name[64];
+    auto_close int master = open_pty(name);
+
+    for (int i = 0; i < 3; i++) {
+        auto_close int fd = serial_open(name, &even);
+
+        CHECK(fd >= 0);
+        CHECK_EQ(serial_configure(fd, &even), 0);
+    }
+}
+
 static void test_bytes_from_before_the_opening_are_nobodys(void)
 {
     char name[64], byte;
@@ -243,6 +257,7 @@ static void test_delays_and_polarity_of_the_board_stay(void)
 TESTS(test_settings_are_read_and_written_the_same, test_impossible_settings_are_refused,
       test_characters_and_silences_take_their_time, test_endpoints_are_read_and_written_the_same,
       test_what_is_no_endpoint_is_refused_with_what_is_allowed, test_a_device_is_opened_raw_with_its_setting,
+      test_a_pseudo_terminal_has_no_parity_and_is_opened_again_all_the_same,
       test_bytes_from_before_the_opening_are_nobodys, test_a_device_in_use_is_busy_until_it_is_closed,
       test_what_is_no_serial_device_is_told_apart, test_a_driver_that_cannot_turn_the_transceiver_says_so,
       test_delays_and_polarity_of_the_board_stay)
