@@ -107,10 +107,13 @@ class Line:
             raise RuntimeError("the simulated line did not start")
         self.stats = {}
 
-    def look(self):
-        self.process.stdin.write("stats\n")
+    def command(self, line):
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        self.stats = json.loads(self.process.stdout.readline())
+        return self.process.stdout.readline()
+
+    def look(self):
+        self.stats = json.loads(self.command("stats"))
         return self.stats
 
     def __enter__(self):
@@ -297,6 +300,50 @@ class Bench:
         self.table.add("CVM-NRG96, 110 values in 7 requests, times faster", 5.4, 5.5, times, least=True, form="{:.2f}",
                        loose=0.9)
 
+    @staticmethod
+    def us_an_answer(line, seconds):
+        begin, answers = time.monotonic(), line.look()["answers"]
+        time.sleep(seconds)
+        us, answers = 1e6 * (time.monotonic() - begin), line.look()["answers"] - answers
+        if answers == 0:
+            raise RuntimeError("nobody answered")
+        return us / answers
+
+    def cycle_with_dead(self, serial, count, dead, died):
+        """
+        The cycle of the live meters against their own minimum, in the service. died: the dead fell silent after they
+        had answered; else they never did. They are spread over the addresses. Quick: the minimum is what the machine
+        let through while all were alive, if that is more.
+        """
+        model, silent = "schneider-em6400ng", [number * count // dead + 1 for number in range(dead)]
+        with self.line(serial, model, (1, count)) as line, tempfile.TemporaryDirectory() as directory:
+            plan = run_ours(line, serial, model, PLANT, (1, count), 0)
+            least_us = plan["limit_us"] / plan["requests"]
+            for address in [] if died else silent:
+                line.command(f"kill {address}")
+            with Acquire(directory, [line], serial, model, PLANT, (1, count), "1 s") as acquire:
+                time.sleep(2.5 * plan["limit_us"] / 1e6)
+                if self.quick:
+                    least_us = max(least_us, self.us_an_answer(line, 5))
+                for address in silent if died else []:
+                    line.command(f"kill {address}")
+                time.sleep(8 if self.quick else 200)  # the first probes come thick and fast
+                us = min(self.us_an_answer(line, 6) for _ in range(2)) if self.quick else self.us_an_answer(line, 120)
+                acquire.cpu_s()
+            self.line_faults -= line.look()["silent"]  # those were not lost
+        return us / least_us
+
+    def dead(self):
+        """4: what dead meters cost those that live."""
+        count, dead = (20, 5) if self.quick else (79, 20)
+        for baud in (19200,) if self.quick else (9600, 19200):
+            for died in (True,) if self.quick else (True, False):
+                def measure():
+                    return self.cycle_with_dead(f"{baud} 8E1", count, dead, died)
+
+                title = f"cycle / minimum, {dead} of {count} {'died' if died else 'never answered'}, {baud} 8E1"
+                self.table.add(title, 1.08, 1.03, best_of(1 if self.quick else 2, 1.08, False, measure), loose=1.2)
+
     def cpu_of_acquire(self, serial, model, points, addresses, interval, warm_s, window_s):
         """CPU seconds a transaction."""
         with self.line(serial, model, addresses) as line, tempfile.TemporaryDirectory() as directory:
@@ -308,7 +355,7 @@ class Bench:
         return cpu_s / max(requests, 1)
 
     def cpu(self):
-        """4: CPU of acquire against the reference loop; of each the least of some runs that take turns."""
+        """5: CPU of acquire against the reference loop; of each the least of some runs that take turns."""
         cases = (("one CVM-NRG96 each second, 9600 8N1", "9600 8N1", "circutor-cvm-nrg96", "all", (1, 1), 4),
                  ("one iEM2150 each second, 9600 8N1", "9600 8N1", "schneider-iem2150", "log", (1, 1), 20),
                  ("20 EM6400NG without a pause, 19200 8E1", "19200 8E1", "schneider-em6400ng", PLANT, (1, 20), 3))
@@ -321,10 +368,11 @@ class Bench:
                     reference_us.append(run_reference(line, serial, model, points, addresses, cycles)["cpu_us"])
             self.table.add(f"CPU / reference's, {name}", 1.2, 0.5, min(mine_us) / min(reference_us), form="{:.2f}",
                            loose=1.5)
-            self.table.note(f"{min(mine_us):.0f} us a transaction, journal included; libmodbus {min(reference_us):.0f} us")
+            self.table.note(f"{min(mine_us):.0f} us a transaction, journal included; "
+                            f"libmodbus {min(reference_us):.0f} us")
 
     def memory(self):
-        """5: memory of acquire."""
+        """6: memory of acquire."""
         serial, model = "115200 8E1", "schneider-em6400ng"
         with contextlib.ExitStack() as stack:
             lines = [stack.enter_context(self.line(serial, model, (1, 20 if number < 3 else 19), wire=False))
@@ -338,7 +386,7 @@ class Bench:
         self.table.add("private dirty of it, MiB", 2.5, 1.5, dirty / MIB, form="{:.2f}", loose=1.3)
 
     def start(self):
-        """6: from start to the first request."""
+        """7: from start to the first request."""
         def first_byte_ms():
             master, slave = os.openpty()
             tty.setraw(slave)
@@ -383,7 +431,7 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description="Measure Meterstick's figures.")
     parser.add_argument("--quick", action="store_true", help="a few, with room for a busy machine, under a minute")
-    parser.add_argument("--only", metavar="WORD", help="cycles, locked, joined, cpu, memory or start")
+    parser.add_argument("--only", metavar="WORD", help="cycles, locked, joined, dead, cpu, memory or start")
     options = parser.parse_args()
 
     missing = [str(path) for path in (METERSTICK, ACQUIRE, CYCLE, REFERENCE) if not path.exists()]
@@ -392,7 +440,7 @@ def main():
         return 77
     os.environ["METERSTICK_MODELS"] = str(BUILD / "bin" / "models")
     bench = Bench(options.quick)
-    for name in ("cycles", "locked", "joined", "cpu", "memory", "start"):
+    for name in ("cycles", "locked", "joined", "dead", "cpu", "memory", "start"):
         if not options.only or options.only == name:
             getattr(bench, name)()
     if bench.requests:
