@@ -44,7 +44,7 @@ static void test_a_sample_comes_out_as_it_went_in(void)
     queue_push_sample(queue, 7, &sample, true, false);
     queue_push_sample(queue, 8, &sample, false, false);
 
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.kind, RECORD_SAMPLE);
     CHECK_EQ(record.meter, 7);
     CHECK_EQ(record.boot_ms, 1234);
@@ -56,11 +56,11 @@ static void test_a_sample_comes_out_as_it_went_in(void)
     CHECK_EQ(record.words[1], 0xFFFE);
     CHECK(record.missing);
     CHECK(!record.held);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.meter, 8);
     CHECK_EQ(record.word_count, 0);
     CHECK(record.missing);
-    CHECK_EQ(queue_read(queue, &record), 0);
+    CHECK_EQ(queue_read(queue, 0, &record), 0);
     queue_free(queue);
 }
 
@@ -73,7 +73,7 @@ static void test_a_held_value_is_marked(void)
     sample.values[1] = NAN;
     sample.reasons[1] = REASON_HELD;
     queue_push_sample(queue, 0, &sample, false, false);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK(record.held);
     CHECK(!record.missing);
     queue_free(queue);
@@ -90,14 +90,14 @@ static void test_what_the_guard_noted_travels_with_its_row(void)
     sample.words[0] = 0xABCD;
     queue_push_row(queue, 4, &sample, notes, 2, true, false);
     queue_push_sample(queue, 5, &sample, true, false);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.note_count, 2);
     CHECK_EQ(record.notes[0].column, 1);
     CHECK_NEAR(record.notes[0].value, 12.5, 0);
     CHECK_EQ(record.notes[1].untold, 9);
     CHECK_NEAR(record.values[2], 1.25, 0);
     CHECK_EQ(record.words[0], 0xABCD);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.note_count, 0);
     CHECK_EQ(record.words[0], 0xABCD);
     queue_free(queue);
@@ -113,15 +113,15 @@ static void test_events_and_epochs_keep_their_place(void)
     queue_push_epoch(queue, 11, &epoch);
     queue_push_sample(queue, 1, sample_of(12, 1), false, false);
 
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.kind, RECORD_EVENT);
     CHECK_STR(record.code, "lost");
     CHECK_STR(record.text, "meter 'kitchen' stopped answering");
     CHECK_EQ(record.boot_ms, 10);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.kind, RECORD_EPOCH);
     CHECK_EQ(record.epoch.wall_ms, 42);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.kind, RECORD_SAMPLE);
     queue_free(queue);
 }
@@ -135,7 +135,7 @@ static void test_a_text_that_is_too_long_is_cut(void)
     text[sizeof(text) - 1] = '\0';
     CHECK_EQ(queue_new(4096, &queue), 0);
     queue_push_event(queue, 10, "a-code-of-more-than-16", text, false);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(strlen(record.code), QUEUE_CODE_SIZE - 1);
     CHECK_EQ(strlen(record.text), QUEUE_TEXT_SIZE - 1);
     queue_free(queue);
@@ -148,14 +148,14 @@ static void test_what_was_not_released_is_read_again(void)
     CHECK_EQ(queue_new(4096, &queue), 0);
     queue_push_sample(queue, 1, sample_of(1, 1), false, false);
     queue_push_sample(queue, 2, sample_of(2, 1), false, false);
-    CHECK_EQ(queue_read(queue, &record), 1);
-    queue_release(queue);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
+    CHECK_EQ(queue_release(queue, 0), 0);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.meter, 2);
-    queue_rewind(queue);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_rewind(queue, 0), 0);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.meter, 2);
-    CHECK_EQ(queue_read(queue, &record), 0);
+    CHECK_EQ(queue_read(queue, 0, &record), 0);
     queue_free(queue);
 }
 
@@ -169,9 +169,9 @@ static void test_full_drops_the_oldest_and_counts(void)
     for (uint64_t i = 0; i < 1000; i++) {
         queue_push_sample(queue, 0, sample_of(i, 12), false, false);
     }
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     first = record.boot_ms;
-    for (count = 1; queue_read(queue, &record) == 1; count++) {
+    for (count = 1; queue_read(queue, 0, &record) == 1; count++) {
         CHECK_EQ(record.boot_ms, first + count);  // in order, none in between is missing
     }
     CHECK_EQ(first + count, 1000);                // the newest are there
@@ -192,21 +192,21 @@ static void test_rows_of_a_hanging_commit_are_lost_only_if_it_fails(void)
         for (uint64_t i = 0; i < 50; i++) {
             queue_push_sample(queue, 0, sample_of(i, 12), false, false);
         }
-        while (queue_read(queue, &record) == 1) {
+        while (queue_read(queue, 0, &record) == 1) {
         }
         for (uint64_t i = 50; i < 120; i++) {
             queue_push_sample(queue, 0, sample_of(i, 12), false, false);
         }
         CHECK_EQ(queue_lost(queue), 0);
         if (fails) {
-            queue_rewind(queue);
+            CHECK_EQ(queue_rewind(queue, 0), 0);
             CHECK(queue_lost(queue) >= 20);
-            CHECK_EQ(queue_read(queue, &record), 1);
+            CHECK_EQ(queue_read(queue, 0, &record), 1);
             CHECK_EQ(record.boot_ms, queue_lost(queue));
         } else {
-            queue_release(queue);
+            CHECK_EQ(queue_release(queue, 0), 0);
             CHECK_EQ(queue_lost(queue), 0);
-            CHECK_EQ(queue_read(queue, &record), 1);
+            CHECK_EQ(queue_read(queue, 0, &record), 1);
             CHECK_EQ(record.boot_ms, 50);
         }
         queue_free(queue);
@@ -225,16 +225,16 @@ static void test_an_epoch_survives_a_full_ring(void)
         queue_push_sample(queue, 0, sample_of(i, 12), false, false);
     }
     for (int again = 0; again < 2; again++) {
-        CHECK_EQ(queue_read(queue, &record), 1);
+        CHECK_EQ(queue_read(queue, 0, &record), 1);
         CHECK_EQ(record.kind, RECORD_EPOCH);
         CHECK_EQ(record.epoch.wall_ms, 42);
-        CHECK_EQ(queue_read(queue, &record), 1);
+        CHECK_EQ(queue_read(queue, 0, &record), 1);
         CHECK_EQ(record.kind, RECORD_SAMPLE);
-        queue_rewind(queue);
+        CHECK_EQ(queue_rewind(queue, 0), 0);
     }
-    CHECK_EQ(queue_read(queue, &record), 1);
-    queue_release(queue);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
+    CHECK_EQ(queue_release(queue, 0), 0);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     CHECK_EQ(record.kind, RECORD_SAMPLE);
     queue_free(queue);
 }
@@ -308,14 +308,14 @@ static void test_threads_push_while_the_writer_reads(void)
         over = atomic_load(&running) == 0;  // then what is read now is the rest
         (void) poll(&fd, 1, 10);
         queue_drain_wakes(queue);
-        while (queue_read(queue, &record) == 1) {
+        while (queue_read(queue, 0, &record) == 1) {
             CHECK(record.boot_ms >= expect[record.meter]);
             CHECK_EQ(record.value_count, 1 + record.boot_ms % 13);
             CHECK_NEAR(record.values[record.value_count - 1], (double) record.boot_ms, 0);
             expect[record.meter] = record.boot_ms + 1;
             got++;
         }
-        queue_release(queue);
+        CHECK_EQ(queue_release(queue, 0), 0);
     }
     for (int i = 0; i < PUSHERS; i++) {
         (void) pthread_join(pushers[i].thread, NULL);
@@ -336,31 +336,31 @@ static void test_what_was_pushed_until_now_is_released_once_the_reader_is_past_i
     queue_push_sample(queue, 1, sample_of(2, 3), false, false);
     pushed = queue_pushed(queue);
     CHECK_EQ(pushed, 2);
-    CHECK_EQ(queue_read(queue, &record), 1);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     queue_push_sample(queue, 1, sample_of(3, 3), false, false);
     CHECK(!queue_is_released(queue, pushed));
-    queue_rewind(queue);
+    CHECK_EQ(queue_rewind(queue, 0), 0);
     CHECK(!queue_is_released(queue, pushed));
-    CHECK_EQ(queue_read(queue, &record), 1);
-    queue_release(queue);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
+    CHECK_EQ(queue_release(queue, 0), 0);
     CHECK(!queue_is_released(queue, pushed));
-    CHECK_EQ(queue_read(queue, &record), 1);
-    queue_release(queue);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
+    CHECK_EQ(queue_release(queue, 0), 0);
     CHECK(queue_is_released(queue, pushed));
     CHECK(!queue_is_released(queue, queue_pushed(queue)));
 
     // A ring that overflows, some of it read.
     pushed = queue_pushed(queue);
-    CHECK_EQ(queue_read(queue, &record), 1);
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
     for (unsigned i = 0; i < 100; i++) {
         queue_push_sample(queue, 1, sample_of(4, MAX_POINTS), false, false);
     }
     CHECK(queue_is_released(queue, pushed));
     CHECK(!queue_is_released(queue, queue_pushed(queue)));
-    while (queue_read(queue, &record) == 1) {
+    while (queue_read(queue, 0, &record) == 1) {
     }
-    queue_release(queue);
+    CHECK_EQ(queue_release(queue, 0), 0);
     CHECK(queue_is_released(queue, queue_pushed(queue)));
     queue_free(queue);
 }
@@ -376,21 +376,21 @@ static void test_a_queue_grows_with_all_that_is_in_it(void)
 
             CHECK_EQ(queue_new(1, &queue), 0);
             queue_push_sample(queue, 1, sample_of(1000, 100), false, false);
-            CHECK_EQ(queue_read(queue, &record), 1);
+            CHECK_EQ(queue_read(queue, 0, &record), 1);
             for (unsigned i = 0; i < before; i++) {
                 queue_push_sample(queue, 1, sample_of(i, 100 + i), false, false);
-                CHECK_EQ(queue_read(queue, &record), 1);
-                queue_release(queue);
+                CHECK_EQ(queue_read(queue, 0, &record), 1);
+                CHECK_EQ(queue_release(queue, 0), 0);
                 queue_push_sample(queue, 1, sample_of(2000, 1), false, false);  // so that it does not begin anew
-                CHECK_EQ(queue_read(queue, &record), 1);
+                CHECK_EQ(queue_read(queue, 0, &record), 1);
                 CHECK_EQ(record.boot_ms, 2000);
             }
-            queue_release(queue);
+            CHECK_EQ(queue_release(queue, 0), 0);
             for (unsigned i = 0; i < 3; i++) {
                 queue_push_sample(queue, 1, sample_of(before + i, 90 + i), false, false);
             }
             for (unsigned i = 0; i < read; i++) {
-                CHECK_EQ(queue_read(queue, &record), 1);
+                CHECK_EQ(queue_read(queue, 0, &record), 1);
             }
 
             CHECK_EQ(queue_grow(queue, 1000000), 0);
@@ -399,14 +399,14 @@ static void test_a_queue_grows_with_all_that_is_in_it(void)
                 queue_push_sample(queue, 1, sample_of(before + 3 + i, 100), false, false);
             }
             for (unsigned i = read; i < 303; i++) {
-                CHECK_EQ(queue_read(queue, &record), 1);
+                CHECK_EQ(queue_read(queue, 0, &record), 1);
                 CHECK_EQ(record.boot_ms, before + i);
                 CHECK_EQ(record.value_count, i < 3 ? 90 + i : 100);
                 CHECK_NEAR(record.values[8], before + i + 1, 0);
             }
-            CHECK_EQ(queue_read(queue, &record), 0);
-            queue_rewind(queue);
-            CHECK_EQ(queue_read(queue, &record), 1);
+            CHECK_EQ(queue_read(queue, 0, &record), 0);
+            CHECK_EQ(queue_rewind(queue, 0), 0);
+            CHECK_EQ(queue_read(queue, 0, &record), 1);
             CHECK_EQ(record.boot_ms, first);
             lost = queue_lost(queue);
             CHECK_EQ(lost, 0);
@@ -415,7 +415,90 @@ static void test_a_queue_grows_with_all_that_is_in_it(void)
     }
 }
 
-TESTS(test_what_was_pushed_until_now_is_released_once_the_reader_is_past_it, test_a_queue_grows_with_all_that_is_in_it,
+/* A card hangs, another reader takes the queue, and the first one comes back out of its call. */
+static void test_who_lost_the_queue_can_do_nothing_to_it(void)
+{
+    struct queue *queue;
+    uint64_t first, second;
+
+    CHECK_EQ(queue_new(4096, &queue), 0);
+    queue_push_sample(queue, 1, sample_of(1, 1), false, false);
+    queue_push_sample(queue, 1, sample_of(2, 1), false, false);
+    first = queue_take(queue);
+    CHECK_EQ(queue_read(queue, first, &record), 1);
+    CHECK_EQ(queue_read(queue, first, &record), 1);
+
+    second = queue_take(queue);
+    CHECK(second != first);
+    CHECK_EQ(queue_read(queue, second, &record), 1);
+    CHECK_EQ(record.boot_ms, 1);
+    CHECK_EQ(queue_read(queue, first, &record), -ESTALE);
+    CHECK_EQ(queue_rewind(queue, first), -ESTALE);
+    CHECK_EQ(queue_release(queue, first), -ESTALE);
+    CHECK_EQ(queue_release_until(queue, first, 2), -ESTALE);
+    CHECK(!queue_is_released(queue, 1));
+    CHECK_EQ(queue_read(queue, second, &record), 1);
+    CHECK_EQ(record.boot_ms, 2);
+    CHECK_EQ(queue_release(queue, second), 0);
+    CHECK(queue_is_released(queue, 2));
+    queue_free(queue);
+}
+
+static void test_samples_are_numbered_whatever_becomes_of_them(void)
+{
+    struct queue *queue;
+
+    CHECK_EQ(queue_new(1, &queue), 0);
+    queue_push_event(queue, 1, "start", "no sample", false);
+    for (unsigned i = 0; i < 100; i++) {
+        queue_push_sample(queue, 1, sample_of(i, MAX_POINTS), false, false);
+    }
+    CHECK_EQ(queue_read(queue, 0, &record), 1);
+    CHECK(record.boot_ms > 50);
+    CHECK_EQ(record.ordinal, record.boot_ms);
+    queue_free(queue);
+}
+
+/* A commit that failed had reached the card all the same. */
+static void test_a_part_is_released_after_it_was_rewound(void)
+{
+    struct epoch epoch = { .wall_ms = 42, .source = CLOCK_NTP };
+    struct queue *queue;
+    uint64_t position;
+
+    for (unsigned lost = 0; lost < 100; lost += 33) {
+        CHECK_EQ(queue_new(1, &queue), 0);
+        queue_push_epoch(queue, 1, &epoch);
+        queue_push_sample(queue, 1, sample_of(1, 1), false, false);
+        queue_push_sample(queue, 1, sample_of(2, 1), false, false);
+        for (unsigned i = 0; i < 3; i++) {
+            CHECK_EQ(queue_read(queue, 0, &record), 1);
+        }
+        position = queue_position(queue);
+        CHECK_EQ(position, 3);
+        queue_push_sample(queue, 1, sample_of(3, 1), false, false);
+        CHECK_EQ(queue_rewind(queue, 0), 0);
+        for (unsigned i = 0; i < lost; i++) {
+            queue_push_sample(queue, 1, sample_of(4 + i, MAX_POINTS), false, false);
+        }
+        CHECK_EQ(queue_release_until(queue, 0, position), 0);
+        CHECK_EQ(queue_read(queue, 0, &record), 1);
+        if (lost > 0 && record.kind == RECORD_EPOCH) {
+            CHECK_EQ(queue_read(queue, 0, &record), 1);  // more went than were durable
+        }
+        CHECK_EQ(record.kind, RECORD_SAMPLE);
+        CHECK(lost == 0 ? record.boot_ms == 3 : record.boot_ms > 3);
+        CHECK_EQ(queue_rewind(queue, 0), 0);
+        CHECK_EQ(queue_release_until(queue, 0, queue_pushed(queue)), 0);
+        CHECK_EQ(queue_read(queue, 0, &record), 0);
+        CHECK(queue_is_released(queue, queue_pushed(queue)));
+        queue_free(queue);
+    }
+}
+
+TESTS(test_who_lost_the_queue_can_do_nothing_to_it, test_samples_are_numbered_whatever_becomes_of_them,
+      test_a_part_is_released_after_it_was_rewound,
+      test_what_was_pushed_until_now_is_released_once_the_reader_is_past_it, test_a_queue_grows_with_all_that_is_in_it,
       test_a_sample_comes_out_as_it_went_in, test_a_held_value_is_marked,
       test_what_the_guard_noted_travels_with_its_row, test_events_and_epochs_keep_their_place,
       test_a_text_that_is_too_long_is_cut, test_what_was_not_released_is_read_again,

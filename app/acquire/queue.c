@@ -18,6 +18,7 @@ struct header {
     uint8_t flags;        // FLAG_MISSING, FLAG_HELD
     uint16_t meter;
     uint64_t boot_ms;
+    uint64_t ordinal;     // of a sample
     uint32_t value_count; // of an event: the size of its text
     uint16_t word_count;
     uint16_t note_count;
@@ -39,6 +40,8 @@ struct queue {
     uint64_t tail, next, head;
     uint64_t pushed, gone;     // records since the queue was made: all, and those that are no longer in the ring
     uint64_t read;             // from tail to next
+    uint64_t samples;          // pushed, since the queue was made
+    uint64_t token;            // the reader's
     uint64_t lost;             // for good
     uint64_t lost_unreleased;  // went while they were read but not released: lost only after a rewind
     struct epoch lost_epoch;   // the newest whose record went unreleased; delivered before the next record
@@ -183,6 +186,7 @@ void queue_push_row(struct queue *queue, uint16_t meter, const struct sample *sa
     header->value_count = sample->value_count;
     header->word_count = (uint16_t) word_count;
     header->note_count = (uint16_t) note_count;
+    header->ordinal = queue->samples++;
     for (unsigned i = 0; i < sample->value_count; i++) {
         if (isnan(sample->values[i])) {
             header->flags |= sample->reasons[i] == REASON_HELD ? FLAG_HELD : FLAG_MISSING;
@@ -265,6 +269,7 @@ static void unpack(const struct header *header, struct record *ret)
     ret->meter = header->meter;
     switch (ret->kind) {
     case RECORD_SAMPLE:
+        ret->ordinal = header->ordinal;
         ret->missing = header->flags & FLAG_MISSING;
         ret->held = header->flags & FLAG_HELD;
         ret->value_count = header->value_count;
@@ -314,41 +319,123 @@ static int read_locked(struct queue *queue, struct record *ret)
     return 1;
 }
 
-int queue_read(struct queue *queue, struct record *ret)
+/* Hold the mutex, unless another has the queue. */
+static int lock_as(struct queue *queue, uint64_t token)
 {
-    int r;
-
     (void) pthread_mutex_lock(&queue->mutex);
-    r = read_locked(queue, ret);
-    (void) pthread_mutex_unlock(&queue->mutex);
-    return r;
+    if (queue->token != token) {
+        (void) pthread_mutex_unlock(&queue->mutex);
+        return -ESTALE;
+    }
+    return 0;
 }
 
-void queue_release(struct queue *queue)
+static void rewind_locked(struct queue *queue)
 {
-    (void) pthread_mutex_lock(&queue->mutex);
-    queue->tail = queue->next;
-    queue->gone += queue->read;
-    queue->read = 0;
-    if (queue->tail == queue->head) {
-        queue->tail = queue->next = queue->head = 0;  // so that a card that works needs the ring's first pages only
-    }
-    queue->lost_unreleased = 0;
-    if (queue->epoch_is_read) {
-        queue->has_lost_epoch = false;
-    }
-    (void) pthread_mutex_unlock(&queue->mutex);
-}
-
-void queue_rewind(struct queue *queue)
-{
-    (void) pthread_mutex_lock(&queue->mutex);
     queue->next = queue->tail;
     queue->read = 0;
     queue->lost += queue->lost_unreleased;
     queue->lost_unreleased = 0;
     queue->epoch_is_read = false;
+}
+
+/* So that a card that works needs the ring's first pages only. */
+static void begin_anew_if_empty(struct queue *queue)
+{
+    if (queue->tail == queue->head) {
+        queue->tail = queue->next = queue->head = 0;
+    }
+}
+
+uint64_t queue_take(struct queue *queue)
+{
+    uint64_t token;
+
+    (void) pthread_mutex_lock(&queue->mutex);
+    rewind_locked(queue);
+    token = ++queue->token;
     (void) pthread_mutex_unlock(&queue->mutex);
+    return token;
+}
+
+int queue_read(struct queue *queue, uint64_t token, struct record *ret)
+{
+    int r;
+
+    r = lock_as(queue, token);
+    if (r < 0) {
+        return r;
+    }
+    r = read_locked(queue, ret);
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return r;
+}
+
+int queue_release(struct queue *queue, uint64_t token)
+{
+    int r;
+
+    r = lock_as(queue, token);
+    if (r < 0) {
+        return r;
+    }
+    queue->tail = queue->next;
+    queue->gone += queue->read;
+    queue->read = 0;
+    begin_anew_if_empty(queue);
+    queue->lost_unreleased = 0;
+    if (queue->epoch_is_read) {
+        queue->has_lost_epoch = false;
+    }
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return 0;
+}
+
+int queue_rewind(struct queue *queue, uint64_t token)
+{
+    int r;
+
+    r = lock_as(queue, token);
+    if (r < 0) {
+        return r;
+    }
+    rewind_locked(queue);
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return 0;
+}
+
+uint64_t queue_position(struct queue *queue)
+{
+    uint64_t position;
+
+    (void) pthread_mutex_lock(&queue->mutex);
+    position = queue->gone + queue->read;
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return position;
+}
+
+int queue_release_until(struct queue *queue, uint64_t token, uint64_t position)
+{
+    int r;
+
+    r = lock_as(queue, token);
+    if (r < 0) {
+        return r;
+    }
+    rewind_locked(queue);
+    if (queue->gone <= position) {
+        queue->has_lost_epoch = false;  // it was pushed before these
+    }
+    while (queue->gone < position && queue->tail < queue->head) {
+        const struct header *header = header_at(queue, queue->tail);
+
+        queue->gone += header->kind != FILLER;
+        queue->tail += header->size;
+    }
+    queue->next = queue->tail;
+    begin_anew_if_empty(queue);
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return 0;
 }
 
 uint64_t queue_pushed(struct queue *queue)

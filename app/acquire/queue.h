@@ -7,7 +7,7 @@
  * A ring of bytes, so that a sample takes the room of the values it has. The writer reads ahead, commits, and only
  * then releases what it read; after a failed commit it rewinds and reads the same again. When the ring is full the
  * oldest goes and is counted: a sample that is stuck behind a dead card must not stop a bus. Any thread may push; one
- * reads.
+ * reads, who has the token: a thread that comes back out of a card's call after minutes may have lost it to another.
  */
 
 #include "app/acquire/guard.h"
@@ -30,6 +30,7 @@ struct record {
     uint64_t boot_ms;
 
     /* RECORD_SAMPLE */
+    uint64_t ordinal;                  // how many samples were pushed before it
     uint16_t meter;                    // slot, as in meters.h
     bool missing;                      // a value is missing
     bool held;                         // one is held back by the counter guard
@@ -77,12 +78,26 @@ int queue_fd(const struct queue *queue);
 void queue_drain_wakes(struct queue *queue);
 
 /*
+ * Be the reader from now on: a token that no other ever had; before the first take it is 0. What was read and not
+ * released is read again.
+ */
+uint64_t queue_take(struct queue *queue);
+
+/*
  * The reader's side. queue_read() copies the next record that was not read: 1, or 0 if there is none. An epoch whose
  * record was lost in a full ring comes all the same, before the first record after it.
+ * Errors of all: -ESTALE another has taken the queue; nothing is done
  */
-int queue_read(struct queue *queue, struct record *ret);
-void queue_release(struct queue *queue);   // all that was read is durable
-void queue_rewind(struct queue *queue);    // nothing of it is: read it again
+int queue_read(struct queue *queue, uint64_t token, struct record *ret) MUST_CHECK;
+int queue_release(struct queue *queue, uint64_t token) MUST_CHECK;   // all that was read is durable
+int queue_rewind(struct queue *queue, uint64_t token) MUST_CHECK;    // nothing of it is: read it again
+
+/*
+ * How many records were pushed until the last that was read; and: rewind, but all up to that position are durable, as
+ * was found out later.
+ */
+uint64_t queue_position(struct queue *queue);
+int queue_release_until(struct queue *queue, uint64_t token, uint64_t position) MUST_CHECK;
 
 /* Room for more from now on, if it is less. Errors: -ENOMEM, and nothing has changed */
 int queue_grow(struct queue *queue, size_t capacity) MUST_CHECK;

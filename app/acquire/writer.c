@@ -401,7 +401,7 @@ static int store_all(struct writer *writer, uint64_t *ret_lost)
 {
     int r, count = 0;
 
-    while (queue_read(writer->setup.queue, &writer->record) == 1) {
+    while (queue_read(writer->setup.queue, 0, &writer->record) == 1) {
         r = store_record(writer, &writer->record);
         if (r < 0) {
             return r;
@@ -432,7 +432,7 @@ static void fail(struct writer *writer, int error)
         journal_rollback(writer->journal);
         journal_close(TAKE(writer->journal));  // a card that was pulled out and put back needs new descriptors
     }
-    queue_rewind(writer->setup.queue);
+    (void) !queue_rewind(writer->setup.queue, 0);
     writer->epoch = writer->stored_epoch;
     memset(writer->pending, 0, meters_count(writer->setup.meters) * sizeof(writer->pending[0]));
 
@@ -456,7 +456,7 @@ static void succeed(struct writer *writer, uint64_t lost)
 {
     const unsigned meter_count = meters_count(writer->setup.meters);
 
-    queue_release(writer->setup.queue);
+    (void) !queue_release(writer->setup.queue, 0);
     writer->stored_epoch = writer->epoch;
 
     (void) pthread_mutex_lock(&writer->mutex);
