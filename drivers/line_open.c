@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define MISSED_US UINT64_C(10000000)  // an adapter of that number may be on its way back
+
 static void explain_absent(const char *path, struct text *problem)
 {
     auto_free struct serial_adapter *others = NULL;
@@ -63,7 +65,41 @@ static int turn_by_kernel(int fd, const char *path, struct text *problem)
     return r;
 }
 
-static int open_serial(const struct endpoint *endpoint, const struct serial_setting *setting, struct text *problem)
+/*
+ * Adapters that dip together may come back with their devices swapped, and then the rows of one would stand under the
+ * other's meter. So the adapter is looked for, and one that has its name is no replacement until the first stays away.
+ */
+static int follow_adapter(struct endpoint *endpoint, char *path, size_t size, struct text *problem)
+{
+    char found[PATH_SIZE], other[SERIAL_NAME_SIZE];
+    uint64_t now_us = clock_monotonic_us();
+    struct endpoint adapter;
+    int r;
+
+    if (*endpoint->adapter == '\0' || endpoint_parse(endpoint->adapter, &adapter, NULL) < 0) {
+        return 0;
+    }
+    r = serial_find("", &adapter, found, sizeof(found), NULL);
+    if (r == 0) {
+        endpoint->missed_us = 0;
+        return text_copy(path, size, found);
+    }
+    // who has no number of his own cannot be missed: he may be in another socket
+    if (r != -ENOENT || adapter.kind != ENDPOINT_USB_NUMBER || serial_name("", path, other, sizeof(other)) < 0) {
+        endpoint->missed_us = 0;
+        return 0;
+    }
+    endpoint->missed_us = endpoint->missed_us ? endpoint->missed_us : now_us;
+    if (now_us >= endpoint->missed_us + MISSED_US) {
+        endpoint->missed_us = 0;
+        return 0;
+    }
+    text_addf(problem, "%s is another adapter now (%s); waiting for the one before (%s)", path, other,
+              endpoint->adapter);
+    return -ENOENT;
+}
+
+static int open_serial(struct endpoint *endpoint, const struct serial_setting *setting, struct text *problem)
 {
     char path[PATH_SIZE];
     auto_close int fd = -1;
@@ -74,13 +110,24 @@ static int open_serial(const struct endpoint *endpoint, const struct serial_sett
     if (r < 0) {
         return r;
     }
+    r = endpoint->kind == ENDPOINT_SERIAL ? follow_adapter(endpoint, path, sizeof(path), problem) : 0;
+    if (r < 0) {
+        return r;
+    }
     fd = serial_open(path, setting);
     if (fd < 0) {
         explain_serial(path, fd, setting, problem);
         return fd;
     }
     r = endpoint->rs485_kernel ? turn_by_kernel(fd, path, problem) : 0;
-    return r < 0 ? r : take_fd(&fd);
+    if (r < 0) {
+        return r;
+    }
+    if (endpoint->kind == ENDPOINT_SERIAL
+        && serial_name("", path, endpoint->adapter, sizeof(endpoint->adapter)) < 0) {
+        endpoint->adapter[0] = '\0';
+    }
+    return take_fd(&fd);
 }
 
 static int wait_connected(int fd, uint64_t deadline_us)
@@ -177,7 +224,7 @@ static int open_tcp(const struct endpoint *endpoint, uint64_t deadline_us, struc
     return r;
 }
 
-int line_open_endpoint(const struct endpoint *endpoint, const struct serial_setting *setting, uint64_t deadline_us,
+int line_open_endpoint(struct endpoint *endpoint, const struct serial_setting *setting, uint64_t deadline_us,
                        struct text *problem)
 {
     switch (endpoint->kind) {

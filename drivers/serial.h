@@ -30,6 +30,8 @@ double serial_character_us(const struct serial_setting *setting);
 /* Silence between frames: 3.5 characters, 1750 us above 19200 Bd (Modbus over serial line V1.02, 2.5.1.1). */
 double serial_silence_us(const struct serial_setting *setting);
 
+#define SERIAL_NAME_SIZE 256
+
 enum endpoint_kind {
     ENDPOINT_AUTO,           // the only adapter there is
     ENDPOINT_SERIAL,         // a device, or a link to one
@@ -46,6 +48,10 @@ struct endpoint {
     char host[256];          // name or address of the TCP kinds
     char service[8];         // port number
     bool rs485_kernel;       // the kernel's driver turns the transceiver round; not a part of the text
+
+    /* Of ENDPOINT_SERIAL, what line_open_endpoint() remembers. */
+    char adapter[SERIAL_NAME_SIZE];  // the name that stays of the adapter that was opened; "" none yet
+    uint64_t missed_us;      // since when another one has its device; 0: none has
 };
 
 /*
@@ -82,7 +88,6 @@ int serial_set_rs485(int fd) MUST_CHECK;
 uint32_t serial_rs485_flags(uint32_t flags);
 
 #define SERIAL_ADAPTERS_MAX 64
-#define SERIAL_NAME_SIZE    256
 
 /* A serial device of this machine, and each name by which it may be called; "" if it has none of that kind. */
 struct serial_adapter {
@@ -101,6 +106,12 @@ struct serial_adapter {
  * "/sys"; a test gives a directory of its own in place of "/".
  */
 int serial_list(const char *root, struct serial_adapter **ret) MUST_CHECK;
+
+/*
+ * The name that stays of a device ("/dev/ttyUSB0"): its serial number, or else its socket. Errors: -ENOENT it has none,
+ * -ENOMEM
+ */
+int serial_name(const char *root, const char *path, char *ret, size_t size) MUST_CHECK;
 
 /*
  * The device that a serial endpoint means now. problem (may be NULL) gets words for people, with what was looked at

@@ -261,6 +261,27 @@ int serial_list(const char *root, struct serial_adapter **ret)
     return count;
 }
 
+int serial_name(const char *root, const char *path, char *ret, size_t size)
+{
+    auto_free struct found *all = NULL;
+    int count;
+
+    if (!strstr(path, "/dev/tty")) {
+        return -ENOENT;  // a link, which stays by itself
+    }
+    count = collect(root, &all);
+    for (int i = 0; i < count; i++) {
+        const struct serial_adapter *names = &all[i].names;
+
+        if (text_equal(names->path, path) && names->usb) {
+            const char *name = *names->number ? names->number : names->socket;
+
+            return *name ? text_copy(ret, size, name) : -ENOENT;
+        }
+    }
+    return count < 0 ? count : -ENOENT;
+}
+
 /* --- the one that is meant --- */
 
 static void add_paths(const struct found *all, int count, struct text *ret)

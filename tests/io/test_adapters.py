@@ -313,11 +313,11 @@ class Machine(Case):
         self.assertNotIn("told of a port", self.log.read_text())
         self.check_rows(a=227.7)
 
-    def swap(self, one_port, two_port, sockets):
+    def swap(self, one_port, two_port, sockets, numbers=("FTA", "FTB")):
         """Both are unplugged and come back with their names exchanged, in such sockets."""
         one, two = self.meters(228.1, 232.2)
-        self.machine.plug("ttyUSB0", "1-1.2", one.plug(), "FTA")
-        self.machine.plug("ttyUSB1", "1-1.3", two.plug(), "FTB")
+        self.machine.plug("ttyUSB0", "1-1.2", one.plug(), numbers[0])
+        self.machine.plug("ttyUSB1", "1-1.3", two.plug(), numbers[1])
         process = self.acquire(self.configure(self.buses(a=one_port, b=two_port)))
         self.wait_rows(1, "a")
         self.wait_rows(1, "b")
@@ -326,8 +326,9 @@ class Machine(Case):
             meter.unplug()
         self.wait_gone("a")
         self.wait_gone("b")
-        self.machine.plug("ttyUSB0", sockets[1], two.plug(), "FTB")
-        self.machine.plug("ttyUSB1", sockets[0], one.plug(), "FTA")
+        self.machine.plug("ttyUSB0", sockets[1], two.plug(), numbers[1])
+        time.sleep(1.5)  # a hub brings them one by one: who looks now finds the wrong one
+        self.machine.plug("ttyUSB1", sockets[0], one.plug(), numbers[0])
         for name in ("a", "b"):
             self.wait_new_row(name)
         self.end(process)
@@ -338,6 +339,26 @@ class Machine(Case):
 
     def test_serial_numbers_go_with_their_adapters_to_other_sockets(self):  # fault 13
         self.swap("serial:FTA", "serial:FTB", ("1-1.3", "1-1.2"))
+
+    def test_a_device_by_name_means_the_adapter_that_it_was(self):  # fault 13
+        self.swap("/dev/ttyUSB0", "/dev/ttyUSB1", ("1-1.3", "1-1.2"))
+
+    def test_adapters_without_a_number_are_followed_by_their_sockets(self):
+        self.swap("usb:1-1.2", "/dev/ttyUSB1", ("1-1.2", "1-1.3"), (None, None))
+
+    def test_another_adapter_is_a_replacement_when_the_first_stays_away(self):
+        one, two = self.meters(228.1, 232.2)
+        self.machine.plug("ttyUSB0", "1-1.2", one.plug(), "FTA")
+        process = self.acquire(self.configure(self.buses(a="/dev/ttyUSB0")))
+        self.wait_rows(1, "a")
+        self.machine.unplug("ttyUSB0")
+        one.unplug()
+        self.wait_gone("a")
+        self.machine.plug("ttyUSB0", "1-1.2", two.plug(), "FTB")
+        harness.wait_until(lambda: "is another adapter now (serial:FTB); waiting for the one before (serial:FTA)"
+                           in (self.status().get("error") or ""), 8)
+        harness.wait_until(lambda: any(row[3]["voltage"] == 232.2 for row in self.rows("a")), 40)
+        self.end(process)
 
     def test_a_bus_by_number_waits_for_its_own_adapter(self):
         one, two = self.meters(228.1, 232.2)
