@@ -9,8 +9,8 @@
  * Open what an endpoint names: a serial device with the setting, or a TCP connection, by the deadline. Returns
  * the descriptor, non-blocking. *problem gets words for people on failure: what, why, and what helps.
  *
- * "/dev/ttyUSB0" may be another adapter the next time. The endpoint remembers the adapter that it was, and means that one
- * from then on, whatever its device is called; another that has its name is taken when the first was away for 10 s.
+ * "/dev/ttyUSB0" may be another adapter the next time. The endpoint remembers the adapter that it was, and means that
+ * one from then on, whatever its device is called; another that has its name is taken when the first was away for 10 s.
  *
  * Errors: as line_open()
  */
