@@ -50,10 +50,19 @@ static const struct {
     const char *name;
     int error;
 } kinds[KINDS] = {
-    [MALLOC] = { "malloc", ENOMEM },      [OPEN] = { "open", EIO },       [READ] = { "read", EIO },
-    [WRITE] = { "write", EIO },           [SYNC] = { "sync", EIO },       [MMAP] = { "mmap", ENOMEM },
-    [THREAD] = { "thread", EAGAIN },      [SOCKET] = { "socket", EMFILE }, [DESCRIPTOR] = { "descriptor", EMFILE },
-    [NAME] = { "name", EIO },             [LOCK] = { "lock", ENOLCK },   [POLL] = { "poll", ENOMEM },    [CLONE] = { "clone", EAGAIN },
+    [MALLOC] = { "malloc", ENOMEM },
+    [OPEN] = { "open", EIO },
+    [READ] = { "read", EIO },
+    [WRITE] = { "write", EIO },
+    [SYNC] = { "sync", EIO },
+    [MMAP] = { "mmap", ENOMEM },
+    [THREAD] = { "thread", EAGAIN },
+    [SOCKET] = { "socket", EMFILE },
+    [DESCRIPTOR] = { "descriptor", EMFILE },
+    [NAME] = { "name", EIO },
+    [LOCK] = { "lock", ENOLCK },
+    [POLL] = { "poll", ENOMEM },
+    [CLONE] = { "clone", EAGAIN },
 };
 
 static struct {
