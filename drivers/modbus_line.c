@@ -42,11 +42,14 @@ static void give_up(struct line *line, const struct modbus_request *request, uin
     }
 }
 
-/* What came damaged has come. Anything else may be noise, and the answer still under way. */
+/*
+ * What came damaged has come, if its head says that it was the answer to this request. Anything else may be noise, or
+ * late answers to others, one behind the other, and its own still under way.
+ */
 static bool came_damaged(const struct line *line, const struct modbus_request *request, enum modbus_fault fault)
 {
-    return (fault == MODBUS_CRC || fault == MODBUS_SHORT) && line->size >= 2 && line->buffer[0] == request->unit
-           && line->buffer[1] == (uint8_t) request->table;
+    return (fault == MODBUS_CRC || fault == MODBUS_SHORT) && line->size >= 3 && line->buffer[0] == request->unit
+           && line->buffer[1] == (uint8_t) request->table && line->buffer[2] == 2 * request->count;
 }
 
 /* Set a refusal aside that may belong to an earlier request, and go on listening behind it. */

@@ -30,7 +30,8 @@ enum deed {
     ANSWER_LATE,        // the answer comes when the next request has, before its own
     DAMAGE,             // one bit of the answer is wrong
     REFUSE,             // exception 2
-    REFUSE_LATE,        // the same, when the next request has come, before its own answer
+    LATE_BEHIND_TWO,    // two whole answers to others at once, of other lengths; its own is late
+    REFUSE_LATE,        // exception 2 when the next request has come, before its own answer
     ECHO_FIRST,               // the request comes back first
     NOISE,              // before the answer
     DRIP,               // byte by byte
@@ -85,6 +86,14 @@ static inline bool do_deed(struct peer *peer, enum deed deed, const struct modbu
         memcpy(peer->late, frame, size);
         peer->late_size = size;
         return true;
+    case LATE_BEHIND_TWO:
+        memcpy(peer->late, frame, size);
+        peer->late_size = size;
+        other.count += 3;
+        size = build_answer(peer, &other, frame);
+        other.count += 2;
+        size += build_answer(peer, &other, frame + size);
+        break;
     case REFUSE_LATE:
         peer->late_size = modbus_exception_build(peer->framing, request, 2, peer->late);
         return true;

@@ -128,6 +128,19 @@ static void test_late_answers_of_several_requests_are_all_kept_apart(void)
     stop_pty(&rig);
 }
 
+/* Two whole frames are not one damaged one: what was asked for may still come. Fault 8. */
+static void test_late_answers_that_come_together_do_not_hide_another(void)
+{
+    static const enum deed deeds[] = { LATE_BEHIND_TWO, ANSWER };
+    struct rig rig;
+
+    start_pty(&rig, deeds, 2);
+    CHECK_EQ(ask(&rig, 0, 2), -EBADMSG);
+    CHECK_EQ(ask(&rig, 10, 2), 0);
+    CHECK_EQ(rig.peer.requests[1].count, 3);
+    stop_pty(&rig);
+}
+
 static void test_a_meter_that_refuses_the_longer_request_is_asked_when_late_answers_are_over(void)
 {
     static const enum deed deeds[] = { STAY_SILENT, REFUSE, ANSWER };
@@ -304,6 +317,7 @@ TESTS(test_a_meter_answers, test_whoever_slept_too_long_does_not_know_when_the_a
       test_echo_noise_and_pauses_do_not_matter, test_a_refusal_has_its_code_and_is_told_at_once,
       test_a_late_answer_is_never_credited_to_the_next_request_of_its_length,
       test_late_answers_of_several_requests_are_all_kept_apart,
+      test_late_answers_that_come_together_do_not_hide_another,
       test_a_meter_that_refuses_the_longer_request_is_asked_when_late_answers_are_over,
       test_a_late_refusal_is_not_credited_to_the_next_request, test_after_noise_the_answer_may_still_be_late,
       test_a_port_that_vanishes_is_told_and_used_again_when_it_is_back,
