@@ -58,7 +58,7 @@ class Case(harness.Case):
 
     def acquire(self, config, **options):
         """Start it; its log is in self.log."""
-        environment = dict(os.environ, METERSTICK_MODELS=str(harness.MODELS), **options.pop("environment", {}))
+        environment = {**os.environ, "METERSTICK_MODELS": str(harness.MODELS), **options.pop("environment", {})}
         log = open(self.log, "ab")
         self.addCleanup(log.close)
         return self.start(harness.BIN / "meterstick-acquire", "--config", config, "--state-dir", self.state, "--run-dir",
