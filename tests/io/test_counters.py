@@ -23,7 +23,7 @@ IEM = ("schneider-iem2150", "energy_active_import")         # f32.abcd, 1 Wh
 PM51 = ("schneider-pm5100", "energy_active_import")         # i64.abcd, 1 Wh
 HIKING = ("hiking-dds238-2-zn-s", "energy_active_total")    # u32.abcd, 0.01 kWh
 
-# name: (meter, words as they stand in the registers, a poll each; what the rows have, with None for a cell that is held;
+# name: (meter, words as they stand in the registers, a poll each; what the rows have, None for a cell that is held;
 # the codes of the events; what the last of them says; last minus first, in Wh)
 GLITCHES = {
     "zero": (CVM, "0012D687 0012D688 00000000 0012D68A 0012D68B", [1234567, 1234568, None, 1234570, 1234571],
