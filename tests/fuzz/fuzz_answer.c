@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // link: ms_drivers
+// share: 56
 //
 // Bytes from a Modbus line, and the request they should answer: unit, table, address, count, transaction.
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // link: ms_config
+// share: 0.4
 //
 // A configuration from anywhere. What is accepted is written as good.conf, and that must be accepted as well.
 

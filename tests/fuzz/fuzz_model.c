@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // link: ms_drivers
+// share: 0.1
 //
 // A model file from anywhere. What is accepted must be usable: every point can be selected and decoded.
 

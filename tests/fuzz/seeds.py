@@ -23,6 +23,18 @@ CONFIGS = (
 )
 
 
+IMPORTS = (
+    "com6\nd.csv\n1 2 3\n1 2\ninstant\n10\n5\nhttp://localhost/\n",
+    "# USB\r\npuerto com6\r\narchivo d.csv\r\nlista_por_linea 1 2 3\r\nlista_trifasicas 1 2\r\ncual instant\r\n"
+    "periodo_muestreo 10\r\nperiodo_registro 5\r\nurl http://localhost/\r\n",
+    '[{"id": 1, "port": "/dev/ttyUSB0", "timeout": 1, "stopbits": 1, "bytesize": 8, "parity": "N", "baudrate": 9600,'
+    ' "inputs": [{"input": "a", "ratio": "0.01", "name": "Oven"}, {"input": "b", "ratio": 1, "name": "x"}]}]',
+)
+STORED = (b"\1[230.1,null,0.5]", b"\1[1e300,-0.1,5]", b'\0[{"quantity":"voltage","unit":"V"}]',
+          b'\0[{"quantity":"active_energy_import","unit":"Wh"},{"quantity":"text","unit":""}]')
+CURSOR = b'''{"journal":"0f0e0d0c-0000-4000-8000-000000000001","generation":7,"dated":12,"undated":12,"files":[["kitchen/20261120.csv",8,1,2,3,1,0,0]]'''
+
+
 def exchanges(path):
     """(framing, request, answer) of each exchange of a capture."""
     framing, request = "rtu", b""
@@ -60,6 +72,11 @@ def main():
 
     for number, config in enumerate(CONFIGS):
         put("fuzz_config", number, config.encode())
+    for number, config in enumerate(IMPORTS):
+        put("fuzz_import", number, config.encode())
+    for number, text in enumerate(STORED):
+        put("fuzz_stored", number, text)
+    put("fuzz_cursor", 0, CURSOR)
     for model in sorted(MODELS.glob("*.meter")):
         put("fuzz_model", model.stem, model.read_bytes())
     for capture in sorted((TESTS / "captures").glob("*/*.capture")):
