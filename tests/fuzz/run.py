@@ -22,9 +22,9 @@ def main():
         limit = f"-runs={round(int(runs) * share / 100)}"
     else:
         limit = f"-max_total_time={os.environ.get('METERSTICK_FUZZ_SECONDS', '15')}"
-    process = subprocess.run([target, limit, "-timeout=10", "-rss_limit_mb=1500", "-print_final_stats=1", "-verbosity=0",
-                              f"-artifact_prefix={corpus.parent.parent}/{target.name}-", corpus],
-                             stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    command = [target, limit, "-timeout=10", "-rss_limit_mb=1500", "-print_final_stats=1", "-verbosity=0",
+               f"-artifact_prefix={corpus.parent.parent}/{target.name}-", corpus]
+    process = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
     print(process.stderr)
     executed = re.search(r"number_of_executed_units: (\d+)", process.stderr)
     if process.returncode == 0 and executed:

@@ -32,7 +32,8 @@ IMPORTS = (
 )
 STORED = (b"\1[230.1,null,0.5]", b"\1[1e300,-0.1,5]", b'\0[{"quantity":"voltage","unit":"V"}]',
           b'\0[{"quantity":"active_energy_import","unit":"Wh"},{"quantity":"text","unit":""}]')
-CURSOR = b'''{"journal":"0f0e0d0c-0000-4000-8000-000000000001","generation":7,"dated":12,"undated":12,"files":[["kitchen/20261120.csv",8,1,2,3,1,0,0]]'''
+CURSOR = (b'{"journal":"0f0e0d0c-0000-4000-8000-000000000001","generation":7,"dated":12,"undated":12,'
+          b'"files":[["kitchen/20261120.csv",8,1,2,3,1,0,0]]')
 
 
 def exchanges(path):
