@@ -38,7 +38,7 @@ int port_share_path(const struct port_share *share, const char *purpose, char *r
 
 /*
  * Take the port, when it is our turn: within as long as other programs wait. If the one before us died with it, the
- * line has come to rest.
+ * line has come to rest; if it may have been another program, the line has been silent.
  *
  * fd         the open port, -1 if it is not open yet
  * rest_us    how late an answer may begin; silence_us: between frames
