@@ -15,11 +15,14 @@
 #define YEAR_MS          (INT64_C(31557600) * 1000)
 #define RTC_COUNT        4
 
-/* A clock that a person or a battery set is believed only between the last known row and five years past it. */
+/*
+ * A clock that a person or a battery set is believed only between the last known row and five years past it, or past
+ * what we know since. That is no lower bound: what was known by less than NTP may be set back.
+ */
 static bool is_plausible(const struct clock_facts *facts)
 {
     return facts->wall_ms >= facts->build_ms && facts->wall_ms >= facts->last_known_ms
-           && (facts->last_known_ms == 0 || facts->wall_ms <= facts->last_known_ms + 5 * YEAR_MS);
+           && (facts->newest_known_ms == 0 || facts->wall_ms <= facts->newest_known_ms + 5 * YEAR_MS);
 }
 
 enum clock_quality clock_letter(const struct clock_facts *facts)
@@ -71,6 +74,7 @@ void clock_state_init(struct clock_state *ret, bool trusted, bool rtc, int64_t l
                    .was_known = clock_quality_known(known_earlier),
                    .was_synchronised = known_earlier == CLOCK_NTP || known_earlier == CLOCK_HELD,
                    .last_known_ms = last_known_ms,
+                   .newest_known_ms = last_known_ms,
                    .build_ms = build_ms },
     };
     clock_boot_id(ret->epoch.boot_id);
@@ -82,7 +86,12 @@ void clock_state_trust(struct clock_state *state, bool trusted)
     state->facts.was_known |= state->begun && clock_quality_known(state->epoch.source);
 }
 
-bool clock_state_look(struct clock_state *state, uint64_t boot_ms, int64_t wall_ms, bool synchronised)
+void clock_state_hear(struct clock_state *state, bool synchronised)
+{
+    state->facts.synchronised = synchronised;
+}
+
+bool clock_state_look(struct clock_state *state, uint64_t boot_ms, int64_t wall_ms)
 {
     struct clock_facts *facts = &state->facts;
     int64_t zero_ms = wall_ms - (int64_t) boot_ms;
@@ -91,16 +100,19 @@ bool clock_state_look(struct clock_state *state, uint64_t boot_ms, int64_t wall_
     enum clock_quality letter;
 
     facts->wall_ms = wall_ms;
-    facts->synchronised = synchronised;
-    if (synchronised) {
+    if (stepped) {
+        facts->stepped = true;  // by NTP or by a person: NTP is who will say so
+        facts->synchronised = false;
+    } else if (facts->synchronised) {
         facts->was_synchronised = true;
         facts->stepped = false;
         state->synchronised_boot_ms = boot_ms;
-    } else if (stepped) {
-        facts->stepped = true;
     }
 
     letter = clock_letter(facts);
+    if (clock_quality_known(letter)) {
+        facts->newest_known_ms = wall_ms;
+    }
     if (state->begun && !stepped && letter == state->epoch.source) {
         return false;
     }

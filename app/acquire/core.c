@@ -39,7 +39,6 @@ struct core {
     struct learned *learned;
     struct buses buses;
     struct clock_state clock;
-    bool synchronised;
     uint64_t start_us;
     char directory[PATH_SIZE];       // of the journal
     atomic_uint busy_buses;
@@ -216,7 +215,7 @@ static void look_at_clock(struct core *core)
     int64_t wall_ms;
 
     clock_read_pair(&boot_ms, &wall_ms);
-    if (!clock_state_look(&core->clock, boot_ms, wall_ms, core->synchronised)) {
+    if (!clock_state_look(&core->clock, boot_ms, wall_ms)) {
         return;
     }
     queue_push_epoch(core->queue, boot_ms, &core->clock.epoch);
@@ -235,7 +234,7 @@ static void on_synchronised(void *data, bool synchronised)
 {
     struct core *core = data;
 
-    core->synchronised = synchronised;
+    clock_state_hear(&core->clock, synchronised);
     look_at_clock(core);
 }
 
@@ -272,7 +271,7 @@ static void on_taken(void *data)
     writer_set_journal(core->writer, &config->journal);
     if (config->appliance.clock_trusted != before->appliance.clock_trusted) {
         clock_state_trust(&core->clock, config->appliance.clock_trusted);
-        core->synchronised = false;
+        clock_state_hear(&core->clock, false);
         loop_ask_timedate(core->loop, !config->appliance.clock_trusted);
         look_at_clock(core);
     }

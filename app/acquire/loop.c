@@ -81,31 +81,40 @@ void loop_change(struct loop *loop)
 
 /* --- the clock --- */
 
-/* Readable, with ECANCELED, when the wall clock was set discontinuously (timerfd_create(2)). */
+/*
+ * Readable, with ECANCELED, when the wall clock was set discontinuously (timerfd_create(2)). That it was set since
+ * somebody read, timerfd_settime() itself says with ECANCELED: returns 1 then.
+ */
 static int watch_clock(struct loop *loop)
 {
     const struct itimerspec never = { .it_value.tv_sec = (time_t) NEVER_S };
+    bool was_set = false;
 
-    if (timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0) {
-        return -errno;
+    while (timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) < 0) {
+        if (errno != ECANCELED) {
+            return -errno;
+        }
+        was_set = true;
     }
-    return 0;
+    return was_set;
 }
 
 static int on_clock(sd_event_source *source, int fd, uint32_t events, void *data)
 {
     struct loop *loop = data;
     uint64_t count;
+    int r;
 
     (void) source;
     (void) events;
     (void) !read(fd, &count, sizeof(count));
+    r = watch_clock(loop);  // before anybody looks: what is set from now on calls again
     loop->handlers.clock_set(loop->data);
     if (loop->asks) {
         (void) sd_event_source_set_time_relative(loop->ask, 0);  // most often NTP did it
         (void) sd_event_source_set_enabled(loop->ask, SD_EVENT_ONESHOT);
     }
-    return watch_clock(loop);
+    return r;
 }
 
 static int on_answer(sd_bus_message *message, void *data, sd_bus_error *error)
