@@ -74,11 +74,37 @@ static void mark_start(struct writer *writer, uint64_t boot_ms)
     }
 }
 
+int journal_append(struct journal *journal, const struct stored_row *row)
+{
+    struct writer *writer = &journal->writer;
+    struct statement *sample = writer->sample;
+    int r;
+
+    statement_set_number(sample, 1, (int64_t) row->seq);
+    statement_set_number(sample, 2, row->epoch);
+    statement_set_number(sample, 3, (int64_t) row->boot_ms);
+    statement_set_number(sample, 4, row->meter);
+    statement_set_text(sample, 5, row->quality, strlen(row->quality));
+    statement_set_text(sample, 6, row->values, row->values_size);
+    if (writer->has_words) {
+        statement_set_text(sample, 7, row->words, row->words_size);
+    }
+    r = statement_run(sample);
+    if (r < 0) {
+        return r;
+    }
+
+    mark_start(writer, row->boot_ms);
+    writer->next_seq = row->seq + 1;
+    return 0;
+}
+
 int journal_add_sample(struct journal *journal, const struct journal_row *row, const uint16_t *words,
                        unsigned word_count, uint64_t *ret_seq)
 {
     struct writer *writer = &journal->writer;
-    struct statement *sample = writer->sample;
+    struct stored_row stored = { .epoch = row->epoch, .boot_ms = row->boot_ms, .meter = row->meter,
+                                 .quality = row->quality };
     int r;
 
     text_reset(&writer->values);
@@ -96,22 +122,17 @@ int journal_add_sample(struct journal *journal, const struct journal_row *row, c
         return journal_finish(journal, r);
     }
 
-    statement_set_number(sample, 1, (int64_t) writer->next_seq);
-    statement_set_number(sample, 2, row->epoch);
-    statement_set_number(sample, 3, (int64_t) row->boot_ms);
-    statement_set_number(sample, 4, row->meter);
-    statement_set_text(sample, 5, row->quality, strlen(row->quality));
-    statement_set_text(sample, 6, writer->values.data, writer->values.size);
-    if (writer->has_words) {
-        statement_set_text(sample, 7, words ? text_string(&writer->words) : NULL, writer->words.size);
-    }
-    r = statement_run(sample);
+    stored.seq = writer->next_seq;
+    stored.values = writer->values.data;
+    stored.values_size = writer->values.size;
+    stored.words = words ? text_string(&writer->words) : NULL;
+    stored.words_size = writer->words.size;
+    r = journal_append(journal, &stored);
     if (r < 0) {
         return journal_finish(journal, r);
     }
 
-    mark_start(writer, row->boot_ms);
-    *ret_seq = writer->next_seq++;
+    *ret_seq = stored.seq;
     return 0;
 }
 
@@ -200,7 +221,7 @@ static bool is_full(struct journal *journal, uint64_t boot_ms)
     }
 
     return journal_path(journal, writer->first, ".db", path) == 0 && stat(path, &status) == 0 &&
-           status.st_size >= SEGMENT_BYTES_MAX;
+           status.st_size >= (writer->segment_bytes ? writer->segment_bytes : SEGMENT_BYTES_MAX);
 }
 
 int journal_commit(struct journal *journal, uint64_t boot_ms)
