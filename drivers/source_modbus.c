@@ -188,9 +188,13 @@ static unsigned get_learned(const struct source *base, struct text *ret)
     return source->meter.version;
 }
 
+/* The plan is made at once: a probe, which comes before the first poll, asks by it. */
 static int teach(struct source *base, const char *learned)
 {
-    return meter_restore(&modbus(base)->meter, learned, clock_monotonic_us());
+    uint64_t now_us = clock_monotonic_us();
+    int r = meter_restore(&modbus(base)->meter, learned, now_us);
+
+    return r < 0 ? r : meter_plan(&modbus(base)->meter, now_us);
 }
 
 static const struct source_ops modbus_ops = {

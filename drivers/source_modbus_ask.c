@@ -135,14 +135,16 @@ static int ask(struct modbus_source *source, const struct plan_block *block, uin
         if (r == 0) {
             learn_latency(source, ret_result);
             source->first_byte_ms = source->first_byte_ms ? source->first_byte_ms : ret_result->first_byte_ms;
+            source->busy = false;
             return 0;
         }
-        if (r == -EOPNOTSUPP && is_busy(ret_result)) {
-            clock_sleep_until_us(clock_monotonic_us() + BUSY_PAUSE_US);
+        if (r == -EOPNOTSUPP && is_busy(ret_result) && !source->busy) {
+            clock_sleep_until_us(clock_monotonic_us() + (source->attempts < ATTEMPTS ? BUSY_PAUSE_US : 0));
         } else if (r != -ETIMEDOUT && r != -EBADMSG) {
             return r;
         }
     }
+    source->busy |= r == -EOPNOTSUPP;
     if ((r == -ETIMEDOUT || r == -EAGAIN) && damage.fault != MODBUS_ANSWERED) {
         *ret_result = damage;  // something did come: that says more than the silence after it
         return -EBADMSG;
@@ -269,9 +271,25 @@ int modbus_ask_all(struct modbus_source *source, uint64_t deadline_us, struct sa
     return answered ? 0 : error < 0 ? error : -EOPNOTSUPP;
 }
 
+/* The shortest request of the plan, better one that is known to be answered. */
+static const struct meter_request *shortest_request(const struct modbus_meter *meter)
+{
+    const struct meter_request *best = &meter->requests[0];
+
+    for (unsigned i = 1; i < meter->request_count; i++) {
+        const struct meter_request *request = &meter->requests[i];
+        const bool trial = meter->slots[request->first].trial, best_trial = meter->slots[best->first].trial;
+
+        if (trial == best_trial ? request->block.count < best->block.count : best_trial) {
+            best = request;
+        }
+    }
+    return best;
+}
+
 int modbus_probe(struct modbus_source *source, uint32_t timeout_us)
 {
-    const struct meter_request *shortest = source->meter.requests;
+    const struct meter_request *shortest;
     struct modbus_request request;
     uint16_t words[MODBUS_MAX_REGISTERS];
     struct line_result result;
@@ -280,11 +298,7 @@ int modbus_probe(struct modbus_source *source, uint32_t timeout_us)
     if (source->meter.request_count == 0) {
         return -EOPNOTSUPP;
     }
-    for (unsigned i = 1; i < source->meter.request_count; i++) {
-        if (source->meter.requests[i].block.count < shortest->block.count) {
-            shortest = &source->meter.requests[i];
-        }
-    }
+    shortest = shortest_request(&source->meter);
     request = (struct modbus_request){ .unit = (uint8_t) source->unit, .table = shortest->block.table,
                                        .address = shortest->block.address, .count = shortest->block.count,
                                        .exact = source->refuses_longer };

@@ -27,6 +27,7 @@ struct modbus_source {
     struct latency latency;
     bool yields;                              // other meters wait: no sleep until late answers are over
     bool refuses_longer;                      // requests than its plan has
+    bool busy;                                // asked for time again and again: others do not wait for it any more
     bool heard;                               // in this poll: an answer or a refusal of its own
     bool refused;                             // in this poll
     unsigned attempts;                        // of the last request

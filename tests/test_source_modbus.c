@@ -30,6 +30,8 @@ static const char model_text[] = "[model]\n"
 struct rig {
     int fd, keeper;
     atomic_uint delay_us;
+    atomic_uint exception;      // 0: it answers
+    atomic_uint request_count;
     atomic_bool stop;
     pthread_t thread;
     struct model *model;
@@ -52,8 +54,13 @@ static void *answer(void *data)
 
         if (poll(&waiting, 1, 20) > 0 && read(rig->fd, bytes, sizeof(bytes)) == 8
             && modbus_request_find(MODBUS_RTU, bytes, 8, &request, &skipped) == 8) {
+            unsigned exception = rig->exception;
+            size_t size = exception ? modbus_exception_build(MODBUS_RTU, &request, (uint8_t) exception, frame)
+                                    : modbus_answer_build(MODBUS_RTU, &request, &word, frame);
+
             clock_sleep_until_us(clock_monotonic_us() + rig->delay_us);
-            (void) !write(rig->fd, frame, modbus_answer_build(MODBUS_RTU, &request, &word, frame));
+            rig->request_count++;
+            (void) !write(rig->fd, frame, size);
         }
     }
     return NULL;
@@ -134,4 +141,31 @@ static void test_a_meter_that_became_slower_loses_no_value(void)
     stop(&rig);
 }
 
-TESTS(test_a_meter_that_became_faster_is_not_slept_for_as_before, test_a_meter_that_became_slower_loses_no_value)
+/* Exceptions 5 and 6 ask for time. Who never has enough of it must not keep the others of the bus waiting. Fault 10. */
+static void test_a_meter_that_asks_for_time_has_some_but_not_for_ever(void)
+{
+    struct rig rig;
+
+    start(&rig, 1000);
+    (void) poll_times(&rig, 3);
+    for (unsigned code = 5; code <= 6; code++) {
+        uint64_t start_us = clock_monotonic_us();
+        unsigned before = rig.request_count;
+
+        rig.exception = code;
+        CHECK_EQ(source_next(rig.source, start_us + DEADLINE_US, &rig.sample), -EOPNOTSUPP);
+        CHECK(clock_monotonic_us() - start_us >= 200000);  // asked three times
+        CHECK_EQ(rig.request_count, before + 3);
+        CHECK_EQ(rig.sample.reasons[0], code);
+        for (unsigned i = 1; i <= 5; i++) {
+            CHECK_EQ(source_next(rig.source, clock_monotonic_us() + DEADLINE_US, &rig.sample), -EOPNOTSUPP);
+            CHECK_EQ(rig.request_count, before + 3 + i);
+        }
+        rig.exception = 0;
+        (void) poll_times(&rig, 1);
+    }
+    stop(&rig);
+}
+
+TESTS(test_a_meter_that_asks_for_time_has_some_but_not_for_ever,
+      test_a_meter_that_became_faster_is_not_slept_for_as_before, test_a_meter_that_became_slower_loses_no_value)
