@@ -28,6 +28,7 @@ static const char settings[] = "PRAGMA synchronous=FULL;"
 struct database {
     sqlite3 *sqlite;
     bool reads_only;
+    bool damaged;
 };
 
 struct statement {
@@ -55,8 +56,9 @@ static int system_error(sqlite3 *sqlite, int otherwise)
 }
 
 /* A library's result as ours. Not static int from sqlite3_errcode(): the result of the call is what counts. */
-static int translate(const struct database *database, int result)
+static int translate(struct database *database, int result)
 {
+    database->damaged |= (result & 0xff) == SQLITE_CORRUPT || (result & 0xff) == SQLITE_NOTADB;
     switch (result & 0xff) {
     case SQLITE_OK:
     case SQLITE_DONE:
@@ -173,6 +175,28 @@ int database_number(struct database *database, const char *sql, int64_t *ret)
 bool database_in_transaction(const struct database *database)
 {
     return !sqlite3_get_autocommit(database->sqlite);
+}
+
+bool database_is_damaged(const struct database *database)
+{
+    return database->damaged;
+}
+
+int database_check(struct database *database)
+{
+    auto_statement struct statement *statement = NULL;
+    int r;
+
+    r = statement_new(database, "PRAGMA quick_check(1)", &statement);
+    if (r < 0) {
+        return r;
+    }
+
+    r = statement_step(statement);
+    if (r < 0) {
+        return r;
+    }
+    return r == 1 && sqlite3_stricmp(statement_text(statement, 0), "ok") == 0 ? 0 : -EBADMSG;
 }
 
 int database_keep_log(struct database *database, bool keep)

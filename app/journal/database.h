@@ -41,6 +41,12 @@ int database_number(struct database *database, const char *sql, int64_t *ret) MU
 /* Whether a transaction is open: SQLite ends one by itself on some errors. */
 bool database_in_transaction(const struct database *database);
 
+/* Whether SQLite has said so of anything that was done with it. */
+bool database_is_damaged(const struct database *database);
+
+/* Look at every page. -EBADMSG: damaged */
+int database_check(struct database *database) MUST_CHECK;
+
 /* Whether the write-ahead log stays when the last connection closes. */
 int database_keep_log(struct database *database, bool keep) MUST_CHECK;
 

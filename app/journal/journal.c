@@ -3,6 +3,7 @@
 #include "app/journal/journal.h"
 
 #include "app/base/file.h"
+#include "app/journal/journal_aside.h"
 #include "app/journal/journal_private.h"
 
 #include <errno.h>
@@ -47,7 +48,7 @@ static bool is_id(const char *id)
 }
 
 /* RFC 9562 version 4. */
-static int make_id(char ret[static JOURNAL_ID_SIZE])
+int journal_make_id(char ret[static JOURNAL_ID_SIZE])
 {
     uint8_t b[16];
 
@@ -63,14 +64,14 @@ static int make_id(char ret[static JOURNAL_ID_SIZE])
 }
 
 /* Errors: -ENOENT there is no such file, or no id in it */
-static int read_id_file(struct journal *journal)
+int journal_read_id(const char *directory, char ret[static JOURNAL_ID_SIZE])
 {
     auto_free char *text = NULL;
     char path[PATH_SIZE];
     size_t size;
     int r;
 
-    r = file_path(path, sizeof(path), journal->directory, "id");
+    r = file_path(path, sizeof(path), directory, "id");
     if (r < 0) {
         return r;
     }
@@ -83,17 +84,19 @@ static int read_id_file(struct journal *journal)
         return -ENOENT;
     }
 
-    return text_copy(journal->id, sizeof(journal->id), text_trim(text));
+    return text_copy(ret, JOURNAL_ID_SIZE, text_trim(text));
 }
 
-/* The newest segment says it too, should the file be lost. */
-static int read_segment_id(struct journal *journal, uint64_t first, enum database_mode mode)
+static int read_one_segment_id(struct journal *journal, uint64_t first, enum database_mode mode)
 {
     auto_database struct database *database = NULL;
     auto_statement struct statement *statement = NULL;
     int r;
 
     r = journal_database(journal, first, mode, &database);
+    if (r >= 0 && mode == DATABASE_WRITE) {
+        r = database_keep_log(database, true);  // that it is there says that nothing was lost with it
+    }
     if (r < 0) {
         return r;
     }
@@ -114,17 +117,28 @@ static int read_segment_id(struct journal *journal, uint64_t first, enum databas
     return text_copy(journal->id, sizeof(journal->id), statement_text(statement, 0));
 }
 
-static int write_id_file(struct journal *journal)
+/* The segments say it too, should the file be lost. Errors: -EBADMSG none of them can */
+static int read_segment_id(struct journal *journal, const struct segments *segments, enum database_mode mode)
+{
+    int r = -EBADMSG;
+
+    for (size_t i = segments->count; i > 0 && r == -EBADMSG; i--) {
+        r = read_one_segment_id(journal, segments->first[i - 1], mode);
+    }
+    return r;
+}
+
+int journal_write_id(const char *directory, const char *id)
 {
     char path[PATH_SIZE], line[JOURNAL_ID_SIZE + 1];
     int r;
 
-    r = file_path(path, sizeof(path), journal->directory, "id");
+    r = file_path(path, sizeof(path), directory, "id");
     if (r < 0) {
         return r;
     }
 
-    (void) snprintf(line, sizeof(line), "%s\n", journal->id);
+    (void) snprintf(line, sizeof(line), "%s\n", id);
     return file_replace(path, line, strlen(line), 0640, true);
 }
 
@@ -133,21 +147,20 @@ static int settle_id(struct journal *journal, const struct segments *segments)
 {
     int r;
 
-    r = read_id_file(journal);
+    r = journal_read_id(journal->directory, journal->id);
     if (r != -ENOENT) {
         return r;
     }
 
-    if (segments->count > 0) {
-        r = read_segment_id(journal, segments->first[segments->count - 1], DATABASE_WRITE);
-    } else {
-        r = make_id(journal->id);
+    r = read_segment_id(journal, segments, DATABASE_WRITE);
+    if (r == -EBADMSG) {
+        r = journal_make_id(journal->id);
     }
     if (r < 0) {
         return r;
     }
 
-    return write_id_file(journal);
+    return journal_write_id(journal->directory, journal->id);
 }
 
 static int journal_new(const char *directory, struct journal **ret)
@@ -207,11 +220,9 @@ int journal_open(const char *directory, bool keep_words, struct journal **ret)
 
     journal->writer.next_seq = 1;
     journal->writer.next_epoch = journal->writer.next_meter = journal->writer.next_event = 1;
-    if (segments->count > 0) {
-        r = journal_segment_open(journal, segments->first[segments->count - 1]);
-        if (r < 0) {
-            return r;
-        }
+    r = journal_aside_open(journal);
+    if (r < 0) {
+        return r;
     }
 
     journal->writer.unsealed = true;  // whether or not: a killed writer may have left one
@@ -240,9 +251,9 @@ int journal_open_read(const char *directory, struct journal **ret)
         return -ENOENT;
     }
 
-    r = read_id_file(journal);
+    r = journal_read_id(journal->directory, journal->id);
     if (r == -ENOENT) {
-        r = read_segment_id(journal, segments->first[segments->count - 1], DATABASE_READ);
+        r = read_segment_id(journal, segments, DATABASE_READ);
     }
     if (r < 0) {
         return r;
@@ -254,13 +265,17 @@ int journal_open_read(const char *directory, struct journal **ret)
 
 void journal_close(struct journal *journal)
 {
+    bool damaged;
+
     if (!journal) {
         return;
     }
 
     journal_rollback(journal);
     journal_register_forget(journal);
+    damaged = journal->writer.database && journal->writer.begin && database_is_damaged(journal->writer.database);
     journal_segment_close(journal);
+    journal_aside_close(journal, damaged);
     journal_reader_close(journal);
     segments_clear(&journal->reader.segments);
     text_clear(&journal->writer.values);

@@ -62,13 +62,18 @@ int journal_read_back(struct journal *journal, uint64_t before_seq, struct journ
 }
 
 /* The newest segment knows all meters there ever were. */
-static int each_meter(struct reader *reader, struct journal_meter *meter,
-                      void (*each)(void *data, const struct journal_meter *meter), void *data)
+int journal_each_stored_meter(struct database *database, void (*each)(void *data, const struct journal_meter *meter),
+                              void *data)
 {
+    auto_free struct journal_meter *meter = malloc(sizeof(*meter));
     auto_statement struct statement *statement = NULL;
     int r;
 
-    r = statement_new(reader->database, "SELECT id,name,model,layout FROM meter ORDER BY id DESC", &statement);
+    if (!meter) {
+        return -ENOMEM;
+    }
+
+    r = statement_new(database, "SELECT id,name,model,layout FROM meter ORDER BY id DESC", &statement);
     if (r < 0) {
         return r;
     }
@@ -85,19 +90,14 @@ static int each_meter(struct reader *reader, struct journal_meter *meter,
 
 int journal_each_meter(struct journal *journal, void (*each)(void *data, const struct journal_meter *meter), void *data)
 {
-    auto_free struct journal_meter *meter = malloc(sizeof(*meter));
     int r;
-
-    if (!meter) {
-        return -ENOMEM;
-    }
 
     r = journal_reader_begin(journal);
     if (r >= 0) {
         r = journal_reader_open(journal, journal->reader.segments.count - 1);
     }
     if (r >= 0) {
-        r = each_meter(&journal->reader, meter, each, data);
+        r = journal_each_stored_meter(journal->reader.database, each, data);
     }
     return journal_reader_done(journal, r);
 }

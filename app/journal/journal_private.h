@@ -7,6 +7,7 @@
 #include "app/base/text.h"
 #include "app/journal/database.h"
 #include "app/journal/journal.h"
+#include "app/journal/journal_copy.h"
 #include "app/journal/segment.h"
 
 #define JOURNAL_VERSION 1  // user_version of the segments; a higher one is not ours to touch
@@ -49,8 +50,14 @@ struct writer {
     struct epoch known;              // to be added to the boot's older segments; number 0: nothing to do
     uint64_t known_in;               // the segment that has it
     bool unsealed;                   // an older segment is still in write-ahead mode
+    bool aside;                      // the newest segment is damaged: journal_aside.h
+    char aside_text[128];            // what the event says of it
 
     struct text values, words;       // of the row at hand, memory kept
+
+    const struct journal_position *position;  // to begin at, journal_resume(); NULL: where the segments end
+    int64_t copied_event;            // events up to this id were copied; 0: none was, in this process
+    int64_t segment_bytes;           // a segment is full with that many; 0: SEGMENT_BYTES_MAX
 };
 
 /* One segment at a time, read only. */
@@ -75,6 +82,11 @@ struct journal {
 int journal_path(const struct journal *journal, uint64_t first, const char *ending,
                  char ret[static PATH_SIZE]) MUST_CHECK;
 
+/* journal.c: the file "id" of a journal. Errors: -ENOENT there is no such file, or no id in it */
+int journal_read_id(const char *directory, char ret[static JOURNAL_ID_SIZE]) MUST_CHECK;
+int journal_write_id(const char *directory, const char *id) MUST_CHECK;
+int journal_make_id(char ret[static JOURNAL_ID_SIZE]) MUST_CHECK;
+
 /* Open the segment of that name. */
 int journal_database(const struct journal *journal, uint64_t first, enum database_mode mode,
                      struct database **ret) MUST_CHECK;
@@ -83,6 +95,9 @@ int journal_database(const struct journal *journal, uint64_t first, enum databas
 
 /* Close the newest segment of the writer, open that one. What was there stays open on failure. */
 int journal_segment_open(struct journal *journal, uint64_t first) MUST_CHECK;
+
+/* Open an older segment only for what a new one copies from it, and for the numbers. Errors: -EBADMSG damaged */
+int journal_segment_look_at(struct journal *journal, uint64_t first) MUST_CHECK;
 
 /*
  * Begin a new segment called first with that epoch, self-contained: journal, meters and epochs of the boot are copied
@@ -105,12 +120,34 @@ int journal_segment_add_view(struct database *database, int64_t meter) MUST_CHEC
 /* Open a transaction unless one is. Errors: -EINVAL no epoch was added yet */
 int journal_begin(struct journal *journal) MUST_CHECK;
 
+/* A row as it is stored. words NULL: none; a segment without the column does without. */
+struct stored_row {
+    uint64_t seq;
+    int64_t epoch;
+    uint64_t boot_ms;
+    int64_t meter;
+    const char *quality, *values, *words;
+    size_t values_size, words_size;
+};
+
+/* Insert it into the open transaction. */
+int journal_append(struct journal *journal, const struct stored_row *row) MUST_CHECK;
+
 /* Hand an error on after taking everything back, so that a transaction is never half of what was asked. */
 int journal_finish(struct journal *journal, int r) MUST_CHECK;
 
-/* journal_register.c: after a rollback, and after a commit */
+/* journal_register.c: an epoch with its number; and a meter with that id if it is new, 0: the next one */
+int journal_register_epoch(struct journal *journal, const struct epoch *epoch) MUST_CHECK;
+int journal_register_meter(struct journal *journal, const char *name, const char *model, const char *layout,
+                           int64_t wanted_id, int64_t *ret_id) MUST_CHECK;
+int journal_register_insert(struct journal *journal, const struct stored_meter *meter) MUST_CHECK;
+
+/* after a rollback, and after a commit */
 int journal_register_again(struct journal *journal) MUST_CHECK;
 void journal_register_forget(struct journal *journal);
+
+/* journal_position.c: whether the newest segment can be gone on in, and has the epoch under its number */
+bool journal_has_epoch(struct journal *journal, const struct epoch *epoch) MUST_CHECK;
 
 /* journal_read.c */
 
@@ -129,3 +166,7 @@ int journal_row_from(struct statement *statement, struct journal_row *ret) MUST_
 
 /* The row "id, name, model, layout" of a statement as a meter. */
 int journal_meter_from(struct statement *statement, struct journal_meter *ret) MUST_CHECK;
+
+/* All meters that a segment knows, newest first. Errors: -EBADMSG one is damaged */
+int journal_each_stored_meter(struct database *database, void (*each)(void *data, const struct journal_meter *meter),
+                              void *data) MUST_CHECK;

@@ -7,6 +7,7 @@
 
 #include "app/journal/journal_private.h"
 
+#include "app/journal/journal_aside.h"
 #include "app/journal/stored.h"
 
 #include <assert.h>
@@ -32,10 +33,13 @@ static int begin_boot(struct journal *journal, const struct epoch *epoch)
         return r;
     }
 
-    r = journal_segment_begin(journal, segment_next_boot(MAX(segments->highest, writer->next_seq - 1)), epoch);
+    r = journal_segment_begin(journal, journal_aside_next(journal, epoch->boot_id), epoch);
     if (r < 0) {
         return r;
     }
+
+    writer->aside = false;
+    journal_aside_remember_boot(journal, epoch->boot_id);
 
     writer->unsealed = true;
     writer->ready = true;
@@ -56,7 +60,7 @@ static int grow(void **array, unsigned count, size_t size)
     return 0;
 }
 
-static int add_epoch(struct journal *journal, const struct epoch *epoch)
+int journal_register_epoch(struct journal *journal, const struct epoch *epoch)
 {
     struct writer *writer = &journal->writer;
     int r;
@@ -92,14 +96,14 @@ int journal_add_epoch(struct journal *journal, struct epoch *epoch)
 
     assert(writer->on);
     added.number = writer->next_epoch;
-    if (!writer->database || !text_equal(writer->boot_id, added.boot_id)) {
+    if (!writer->database || writer->aside || !text_equal(writer->boot_id, added.boot_id)) {
         r = begin_boot(journal, &added);
         if (r < 0) {
             return r;
         }
     } else {
         writer->ready = true;
-        r = add_epoch(journal, &added);
+        r = journal_register_epoch(journal, &added);
         if (r < 0) {
             return journal_finish(journal, r);
         }
@@ -134,7 +138,7 @@ static int find_meter(struct journal *journal, const char *name, const char *mod
     return 0;
 }
 
-static int insert_meter(struct journal *journal, const struct stored_meter *meter)
+int journal_register_insert(struct journal *journal, const struct stored_meter *meter)
 {
     auto_statement struct statement *statement = NULL;
     int r;
@@ -152,10 +156,10 @@ static int insert_meter(struct journal *journal, const struct stored_meter *mete
 }
 
 static int add_meter(struct journal *journal, const char *name, const char *model, const char *layout,
-                     int64_t *ret_id)
+                     int64_t wanted_id, int64_t *ret_id)
 {
     struct writer *writer = &journal->writer;
-    struct stored_meter meter = { .id = writer->next_meter };
+    struct stored_meter meter = { .id = MAX(writer->next_meter, wanted_id) };
     int r;
 
     r = text_copy(meter.name, sizeof(meter.name), name);
@@ -174,7 +178,7 @@ static int add_meter(struct journal *journal, const char *name, const char *mode
         return -ENOMEM;
     }
 
-    r = insert_meter(journal, &meter);
+    r = journal_register_insert(journal, &meter);
     if (r < 0) {
         free(meter.layout);
         return r;
@@ -208,24 +212,18 @@ static int activate(struct journal *journal, int64_t id)
     return journal_segment_add_view(writer->database, id);
 }
 
-int journal_add_meter(struct journal *journal, const char *name, const char *model, const struct layout *layout,
-                      int64_t *ret_id)
+int journal_register_meter(struct journal *journal, const char *name, const char *model, const char *layout,
+                           int64_t wanted_id, int64_t *ret_id)
 {
-    auto_text struct text text = {};
     int64_t id = 0;
     int r;
 
-    stored_add_layout(&text, layout);
-    if (text.failed) {
-        return -ENOMEM;
-    }
-
     r = journal_begin(journal);
     if (r >= 0) {
-        r = find_meter(journal, name, model, text_string(&text), &id);
+        r = find_meter(journal, name, model, layout, &id);
     }
     if (r == -ENOENT) {
-        r = add_meter(journal, name, model, text_string(&text), &id);
+        r = add_meter(journal, name, model, layout, wanted_id, &id);
     }
     if (r >= 0) {
         r = activate(journal, id);
@@ -238,6 +236,19 @@ int journal_add_meter(struct journal *journal, const char *name, const char *mod
     return 0;
 }
 
+int journal_add_meter(struct journal *journal, const char *name, const char *model, const struct layout *layout,
+                      int64_t *ret_id)
+{
+    auto_text struct text text = {};
+
+    stored_add_layout(&text, layout);
+    if (text.failed) {
+        return -ENOMEM;
+    }
+
+    return journal_register_meter(journal, name, model, text_string(&text), 0, ret_id);
+}
+
 int journal_register_again(struct journal *journal)
 {
     struct writer *writer = &journal->writer;
@@ -247,7 +258,7 @@ int journal_register_again(struct journal *journal)
         r = journal_segment_add_epoch(writer->database, &writer->epochs[i]);
     }
     for (unsigned i = 0; r >= 0 && i < writer->meter_count; i++) {
-        r = insert_meter(journal, &writer->meters[i]);
+        r = journal_register_insert(journal, &writer->meters[i]);
     }
     for (unsigned i = 0; r >= 0 && i < writer->active_count; i++) {
         r = journal_segment_add_view(writer->database, writer->active[i]);

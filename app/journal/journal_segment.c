@@ -4,6 +4,8 @@
 
 #include "app/journal/journal_private.h"
 
+#include "app/journal/journal_aside.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -128,6 +130,9 @@ static int fill(struct journal *journal, struct database *database, const struct
     }
 
     r = epoch->number != 0 ? journal_segment_add_epoch(database, epoch) : 0;
+    if (r >= 0) {
+        r = journal_aside_add_event(journal, database, epoch->number);
+    }
     if (r < 0) {
         return r;
     }
@@ -336,10 +341,10 @@ static int prepare(const char *path, struct writer *ret)
 
     r = database_open(path, DATABASE_WRITE, &ret->database);
     if (r >= 0) {
-        r = database_run(ret->database, "PRAGMA journal_mode=WAL");
+        r = database_keep_log(ret->database, true);  // before there is one: that it is gone shall mean something
     }
     if (r >= 0) {
-        r = database_keep_log(ret->database, true);
+        r = database_run(ret->database, "PRAGMA journal_mode=WAL");
     }
     if (r >= 0) {
         r = statement_new(ret->database, "BEGIN IMMEDIATE", &ret->begin);
@@ -367,27 +372,73 @@ void journal_segment_close(struct journal *journal)
     clear_prepared(&journal->writer);
 }
 
-int journal_segment_open(struct journal *journal, uint64_t first)
+/* Before SQLite has it open: it would fold its log into it. */
+static int check_version(const char *path)
+{
+    uint32_t version;
+    int r;
+
+    r = segment_version(path, &version);
+    if (r < 0) {
+        return r;
+    }
+
+    return version == JOURNAL_VERSION ? 0 : -EBADMSG;
+}
+
+int journal_segment_look_at(struct journal *journal, uint64_t first)
 {
     CLEANUP(clear_prepared) struct writer next = {};
-    struct writer *writer = &journal->writer;
     struct state state;
     char path[PATH_SIZE];
-    uint32_t version;
     int r;
 
     r = journal_path(journal, first, ".db", path);
     if (r >= 0) {
-        r = segment_version(path, &version);
+        r = check_version(path);
+    }
+    if (r >= 0) {
+        r = database_open(path, DATABASE_WRITE, &next.database);
+    }
+    if (r >= 0) {
+        r = journal_aside_check(next.database, path);
+    }
+    if (r >= 0) {
+        r = settle_state(journal, first, next.database, &state);
     }
     if (r < 0) {
         return r;
     }
-    if (version != JOURNAL_VERSION) {
-        return -EBADMSG;  // before SQLite has it open: it would fold its log into it
-    }
 
-    r = prepare(path, &next);
+    journal->writer.database = TAKE(next.database);
+    journal->writer.first = first;
+    take_state(&journal->writer, &state);
+    return 0;
+}
+
+int journal_segment_open(struct journal *journal, uint64_t first)
+{
+    CLEANUP(clear_prepared) struct writer next = {};
+    struct writer *writer = &journal->writer;
+    const bool begun = writer->database;  // by us, in this moment, or else found
+    bool suspect = false;
+    struct state state;
+    char path[PATH_SIZE];
+    int r;
+
+    r = journal_path(journal, first, ".db", path);
+    if (r >= 0) {
+        r = check_version(path);
+    }
+    if (r >= 0 && !begun) {
+        r = journal_aside_look_at_log(journal, first, path, &suspect);
+    }
+    if (r >= 0) {
+        r = prepare(path, &next);
+    }
+    if (r >= 0 && !begun) {
+        r = journal_aside_check(next.database, path);
+    }
     if (r >= 0) {
         r = settle_state(journal, first, next.database, &state);
     }
@@ -407,5 +458,8 @@ int journal_segment_open(struct journal *journal, uint64_t first)
     writer->event = TAKE(next.event);
     writer->first = first;
     take_state(writer, &state);
+    if (suspect && writer->started) {
+        journal_aside_log_is_lost(journal);
+    }
     return 0;
 }

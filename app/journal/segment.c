@@ -45,20 +45,39 @@ uint64_t segment_next_boot(uint64_t highest)
     return highest == 0 ? 1 : (highest / SEGMENT_BOOT_ROWS + 1) * SEGMENT_BOOT_ROWS;
 }
 
-static int segments_add(struct segments *segments, uint64_t first)
+static int add_number(uint64_t **numbers, size_t *count, size_t *capacity, uint64_t number)
 {
-    if (segments->count == segments->capacity) {
-        size_t capacity = MAX((size_t) 16, segments->capacity * 2);
-        uint64_t *grown = reallocarray(segments->first, capacity, sizeof(*grown));
+    if (*count == *capacity) {
+        size_t more = MAX((size_t) 16, *capacity * 2);
+        uint64_t *grown = reallocarray(*numbers, more, sizeof(*grown));
 
         if (!grown) {
             return -ENOMEM;
         }
-        segments->first = grown;
-        segments->capacity = capacity;
+        *numbers = grown;
+        *capacity = more;
     }
 
-    segments->first[segments->count++] = first;
+    (*numbers)[(*count)++] = number;
+    return 0;
+}
+
+static int add_name(struct segments *segments, const char *name)
+{
+    const char *ending;
+    uint64_t first;
+
+    if (segment_parse(name, &first, &ending) < 0) {
+        return 0;
+    }
+
+    segments->highest = MAX(segments->highest, first);
+    if (text_equal(ending, ".db")) {
+        return add_number(&segments->first, &segments->count, &segments->capacity, first);
+    }
+    if (text_equal(ending, ".db.bad")) {
+        return add_number(&segments->bad, &segments->bad_count, &segments->bad_capacity, first);
+    }
     return 0;
 }
 
@@ -86,21 +105,10 @@ int segments_read(struct segments *segments, const char *directory)
         return -errno;
     }
 
-    segments->count = 0;
+    segments->count = segments->bad_count = 0;
     segments->highest = 0;
     while (errno = 0, (entry = readdir(stream))) {
-        const char *ending;
-        uint64_t first;
-
-        if (segment_parse(entry->d_name, &first, &ending) < 0) {
-            continue;
-        }
-        segments->highest = MAX(segments->highest, first);
-        if (!text_equal(ending, ".db")) {
-            continue;
-        }
-
-        r = segments_add(segments, first);
+        r = add_name(segments, entry->d_name);
         if (r < 0) {
             return r;
         }
@@ -112,12 +120,16 @@ int segments_read(struct segments *segments, const char *directory)
     if (segments->count > 0) {
         qsort(segments->first, segments->count, sizeof(*segments->first), compare);
     }
+    if (segments->bad_count > 0) {
+        qsort(segments->bad, segments->bad_count, sizeof(*segments->bad), compare);
+    }
     return 0;
 }
 
 void segments_clear(struct segments *segments)
 {
     free(segments->first);
+    free(segments->bad);
     *segments = (struct segments){};
 }
 
@@ -136,6 +148,12 @@ size_t segments_find(const struct segments *segments, uint64_t seq)
     }
 
     return low;
+}
+
+static uint32_t word_at(const unsigned char *bytes, bool big_endian)
+{
+    return big_endian ? (uint32_t) bytes[0] << 24 | (uint32_t) bytes[1] << 16 | (uint32_t) bytes[2] << 8 | bytes[3]
+                      : (uint32_t) bytes[3] << 24 | (uint32_t) bytes[2] << 16 | (uint32_t) bytes[1] << 8 | bytes[0];
 }
 
 #define HEADER_SIZE 100
@@ -187,7 +205,60 @@ int segment_version(const char *path, uint32_t *ret)
         return r;
     }
 
-    *ret = (uint32_t) header[60] << 24 | (uint32_t) header[61] << 16 | (uint32_t) header[62] << 8 | header[63];
+    *ret = word_at(header + 60, true);
+    return 0;
+}
+
+#define LOG_HEADER_SIZE 32
+#define LOG_SUMMED_SIZE 24
+#define LOG_MAGIC       0x377f0682u  // plus 1: sums count in big-endian words
+#define LOG_VERSION     3007000u
+
+/* SQLite file format, section 4.1: the header of a write-ahead log, and its checksum. */
+static bool is_log_header(const unsigned char header[static LOG_HEADER_SIZE])
+{
+    const uint32_t magic = word_at(header, true);
+    uint32_t a = 0, b = 0;
+
+    if ((magic & ~1u) != LOG_MAGIC || word_at(header + 4, true) != LOG_VERSION) {
+        return false;
+    }
+
+    for (size_t i = 0; i < LOG_SUMMED_SIZE; i += 8) {
+        a += word_at(header + i, magic & 1) + b;
+        b += word_at(header + i + 4, magic & 1) + a;
+    }
+    return a == word_at(header + LOG_SUMMED_SIZE, true) && b == word_at(header + LOG_SUMMED_SIZE + 4, true);
+}
+
+int segment_log(const char *path, enum segment_log *ret)
+{
+    static const unsigned char zeroes[LOG_HEADER_SIZE];
+    unsigned char header[LOG_HEADER_SIZE];
+    char log_path[PATH_SIZE + 16];
+    auto_close int fd = -1;
+    ssize_t n;
+
+    (void) snprintf(log_path, sizeof(log_path), "%s-wal", path);
+    fd = open(log_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        *ret = SEGMENT_LOG_MISSING;
+        return 0;
+    }
+    if (fd < 0) {
+        return -errno;
+    }
+
+    n = pread(fd, header, sizeof(header), 0);
+    if (n < 0 && errno != EISDIR) {
+        return -errno;
+    }
+
+    *ret = n < 0                                              ? SEGMENT_LOG_NONSENSE
+           : n < LOG_HEADER_SIZE                              ? SEGMENT_LOG_EMPTY
+           : memcmp(header, zeroes, LOG_HEADER_SIZE) == 0     ? SEGMENT_LOG_EMPTY
+           : is_log_header(header)                            ? SEGMENT_LOG_SOUND
+                                                              : SEGMENT_LOG_NONSENSE;
     return 0;
 }
 
@@ -200,12 +271,45 @@ static void remove_file(const char *directory, const char *name)
     }
 }
 
-static bool has_segment(const char *directory, uint64_t first)
+static bool has_file(const char *directory, uint64_t first, const char *ending)
 {
     char path[PATH_SIZE], name[SEGMENT_NAME_SIZE];
 
-    return file_path(path, sizeof(path), directory, segment_name(first, ".db", name)) == 0 &&
+    return file_path(path, sizeof(path), directory, segment_name(first, ending, name)) == 0 &&
            access(path, F_OK) == 0;
+}
+
+static int rename_file(const char *directory, uint64_t first, const char *ending, const char *new_ending)
+{
+    char path[PATH_SIZE], new_path[PATH_SIZE], name[SEGMENT_NAME_SIZE];
+    int r;
+
+    r = file_path(path, sizeof(path), directory, segment_name(first, ending, name));
+    if (r >= 0) {
+        r = file_path(new_path, sizeof(new_path), directory, segment_name(first, new_ending, name));
+    }
+    if (r < 0) {
+        return r;
+    }
+
+    return rename(path, new_path) < 0 ? -errno : 0;
+}
+
+/* A log and its segment are one: alone it is a leftover. */
+static void follow_segment(const char *directory, uint64_t first, const char *name)
+{
+    char ending[16];
+
+    if (has_file(directory, first, ".db")) {
+        return;
+    }
+    if (!has_file(directory, first, ".db.bad")) {
+        remove_file(directory, name);
+        return;
+    }
+
+    (void) snprintf(ending, sizeof(ending), ".db.bad%s", name + SEGMENT_DIGITS + strlen(".db"));
+    (void) rename_file(directory, first, name + SEGMENT_DIGITS, ending);  // or at the next start
 }
 
 void segment_remove_leftovers(const char *directory)
@@ -220,30 +324,76 @@ void segment_remove_leftovers(const char *directory)
         if (segment_parse(entry->d_name, &first, &ending) < 0) {
             continue;
         }
-        if (text_starts(ending, ".new") || (text_starts(ending, ".db-") && !has_segment(directory, first))) {
+        if (text_starts(ending, ".new")) {
             remove_file(directory, entry->d_name);
+        } else if (text_starts(ending, ".db-") && strlen(ending) <= strlen(".db-journal")) {
+            follow_segment(directory, first, entry->d_name);
         }
     }
 }
 
-int segment_remove(const char *directory, uint64_t first)
+int segment_remove(const char *directory, uint64_t first, const char *ending)
 {
-    char path[PATH_SIZE], name[SEGMENT_NAME_SIZE], ending[16];
+    char path[PATH_SIZE], name[SEGMENT_NAME_SIZE], log_ending[24];
     int r;
 
-    r = file_path(path, sizeof(path), directory, segment_name(first, ".db", name));
+    r = file_path(path, sizeof(path), directory, segment_name(first, ending, name));
     if (r < 0) {
         return r;
     }
 
     // The file first: a log without its segment is a leftover, a segment without its log has lost rows.
-    if (unlink(path) < 0 && errno != ENOENT) {
+    if (unlink(path) < 0 && errno != ENOENT && !(errno == EISDIR && rmdir(path) == 0)) {
         return -errno;
     }
 
     for (size_t i = 0; i < ARRAY_SIZE(log_endings); i++) {
-        (void) snprintf(ending, sizeof(ending), ".db%s", log_endings[i]);
-        remove_file(directory, segment_name(first, ending, name));
+        (void) snprintf(log_ending, sizeof(log_ending), "%s%s", ending, log_endings[i]);
+        remove_file(directory, segment_name(first, log_ending, name));
     }
     return 0;
+}
+
+#define LOG_ASIDE ".db-wal.bad"
+
+static int sync_directory(const char *directory)
+{
+    auto_close int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int segment_set_log_aside(const char *directory, uint64_t first)
+{
+    int r;
+
+    r = rename_file(directory, first, ".db-wal", LOG_ASIDE);
+    return r < 0 ? r : sync_directory(directory);
+}
+
+bool segment_has_log_aside(const char *directory, uint64_t first)
+{
+    return has_file(directory, first, LOG_ASIDE);
+}
+
+/* The file first: should that be all that happens, its logs follow at the next start. */
+int segment_set_aside(const char *directory, uint64_t first)
+{
+    char ending[16], bad_ending[24];
+    int r;
+
+    r = rename_file(directory, first, ".db", ".db.bad");
+    if (r < 0) {
+        return r;
+    }
+
+    for (size_t i = 0; i < ARRAY_SIZE(log_endings); i++) {
+        (void) snprintf(ending, sizeof(ending), ".db%s", log_endings[i]);
+        (void) snprintf(bad_ending, sizeof(bad_ending), ".db.bad%s", log_endings[i]);
+        r = rename_file(directory, first, ending, bad_ending);
+        if (r < 0 && r != -ENOENT) {
+            return r;
+        }
+    }
+    return sync_directory(directory);
 }

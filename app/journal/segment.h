@@ -15,6 +15,7 @@
 #define SEGMENT_DIGITS    16
 #define SEGMENT_NAME_SIZE (SEGMENT_DIGITS + 16)          // digits, ".db" or ".new", "-journal"
 #define SEGMENT_BOOT_ROWS ((uint64_t) 1 << 32)           // each boot begins at a multiple of it
+#define SEGMENT_BAD_ROWS  ((uint64_t) 1 << 24)           // more than fit in a segment
 #define SEGMENT_SEQ_MAX   ((uint64_t) 9999999999999999)  // what 16 digits hold: two million boots
 
 /* "0000000000000042.db" for 42 and ".db". Returns buffer. */
@@ -26,11 +27,17 @@ int segment_parse(const char *name, uint64_t *ret_first, const char **ret_ending
 /* Where the first segment of a boot begins, given the highest seq and file name so far; 1 in an empty journal. */
 uint64_t segment_next_boot(uint64_t highest);
 
-/* The segments of a directory, oldest first. Zero-initialised is empty. */
+/*
+ * The segments of a directory, oldest first. Zero-initialised is empty. A damaged one that was set aside is called
+ * 0000000000000001.db.bad, and its log 0000000000000001.db.bad-wal: what SQLite and its tools expect.
+ */
 struct segments {
     uint64_t *first;
     size_t count;
     size_t capacity;
+    uint64_t *bad;     // those that were set aside
+    size_t bad_count;
+    size_t bad_capacity;
     uint64_t highest;  // of all names, those of damaged ones set aside included
 };
 
@@ -49,8 +56,29 @@ int segment_is_open(const char *path, bool *ret) MUST_CHECK;
 /* A segment's user_version, without SQLite: nothing is touched. Errors: as open(); -EBADMSG no SQLite file */
 int segment_version(const char *path, uint32_t *ret) MUST_CHECK;
 
-/* Remove what a killed writer left half made: *.new and their logs, and logs without their segment. */
+/* What stands in a segment's write-ahead log. */
+enum segment_log {
+    SEGMENT_LOG_MISSING,
+    SEGMENT_LOG_EMPTY,     // or a power cut kept only its size
+    SEGMENT_LOG_SOUND,     // as far as its header says
+    SEGMENT_LOG_NONSENSE,  // SQLite would pass it over, and with it the rows that it had
+};
+
+/* Errors: as open() */
+int segment_log(const char *path, enum segment_log *ret) MUST_CHECK;
+
+/*
+ * Remove what a killed writer left half made: *.new and their logs, and logs without their segment. Logs of one that
+ * was just being set aside follow it.
+ */
 void segment_remove_leftovers(const char *directory);
 
-/* Remove a segment with its logs. */
-int segment_remove(const char *directory, uint64_t first) MUST_CHECK;
+/* Remove a segment with its logs, or one that was set aside: ending is ".db" or ".db.bad". */
+int segment_remove(const char *directory, uint64_t first, const char *ending) MUST_CHECK;
+
+/* Call a damaged log .bad, durably: it gives room for another one, and says that rows of the segment may be lost. */
+int segment_set_log_aside(const char *directory, uint64_t first) MUST_CHECK;
+bool segment_has_log_aside(const char *directory, uint64_t first);
+
+/* Call a damaged segment and its logs .bad, durably. Nobody may have it open to write. */
+int segment_set_aside(const char *directory, uint64_t first) MUST_CHECK;
