@@ -202,7 +202,8 @@ static void test_meters_keep_their_ids_and_views_have_named_columns(void)
 
     CHECK_EQ(database_open(segment_path(1, path), DATABASE_READ, &database), 0);
     CHECK_EQ(database_run(database, "PRAGMA trusted_schema=ON"), 0);  // as in any tool
-    CHECK_EQ(statement_new(database, "SELECT voltage_v, power_factor, utc, quality FROM \"v_hall-1_1\"", &statement), 0);
+    CHECK_EQ(statement_new(database, "SELECT voltage_v, power_factor, utc, quality FROM \"v_hall-1_1\"", &statement),
+             0);
     CHECK_EQ(statement_step(statement), 1);
     CHECK_STR(statement_text(statement, 0), "230.5");
     CHECK_STR(statement_text(statement, 1), "");

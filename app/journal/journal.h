@@ -66,9 +66,10 @@ struct journal;
  * Open for writing, creating directory and journal if there is none. Writing begins with journal_add_epoch().
  * What a killed writer left half made is cleared away; what it had committed is there.
  *
- * If the newest segment is damaged, or of a newer version, it is called .db.bad, its rows are a gap for those who had not
- * read them, and the next epoch begins a segment far above it, with an event "damaged". If SQLite finds damage later, a
- * call gives -EBADMSG; journal_close() then sets the segment aside, and the caller opens the journal again at once.
+ * If the newest segment is damaged, or of a newer version, it is called .db.bad, its rows are a gap for those who had
+ * not read them, and the next epoch begins a segment far above it, with an event "damaged". If SQLite finds damage
+ * later, a call gives -EBADMSG; journal_close() then sets the segment aside, and the caller opens the journal again at
+ * once.
  *
  * keep_words  new segments get the column words
  *

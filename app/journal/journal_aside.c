@@ -35,7 +35,8 @@ static int check_pages(struct database *database, const char *path)
         return database_check(database);
     }
 
-    r = database_number(database, "SELECT total(length(vals)) FROM (SELECT vals FROM sample ORDER BY seq DESC LIMIT 1000)",
+    r = database_number(database,
+                        "SELECT total(length(vals)) FROM (SELECT vals FROM sample ORDER BY seq DESC LIMIT 1000)",
                         &number);
     return MIN(r, 0);
 }

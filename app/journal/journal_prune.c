@@ -33,7 +33,7 @@ static int recorded_ms(struct journal *journal, uint64_t first, uint64_t *ret)
     return 0;
 }
 
-/* A segment, or one that was set aside: what is in it counts no day, but it has a size, and goes with its neighbours. */
+/* A segment, or one that was set aside: that one counts no day, but has a size, and goes with its neighbours. */
 struct old {
     uint64_t first;
     const char *ending;
