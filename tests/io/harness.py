@@ -295,6 +295,10 @@ class Liar:
                     pass  # it hung up: the next one
             self._open = False
 
+    def descriptor(self):
+        """RTU: our end of the line, for what is said unasked."""
+        return self._descriptors[0]
+
     def connected(self):
         """TCP: whether somebody is connected now."""
         return self._open
