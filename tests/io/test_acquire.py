@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import sqlite3
+import statistics
 import struct
 import subprocess
 import threading
@@ -160,12 +161,12 @@ class Rows(Case):
     def test_slices_are_aligned_and_do_not_drift(self):
         line = Line(self, [1])
         self.acquire(self.configure(f"[bus b]\nport = {line.where}\nserial = 115200 8N1\n"
-                                    f"[meter kitchen]\nbus = b\nmodel = {MODEL}\n"))
-        boot = [row[1] for row in self.wait_rows(24)][2:]
-        phases = [(ms - boot[0] + 250) % 500 - 250 for ms in boot]
-        self.assertLess(max(phases) - min(phases), 100, phases)
-        self.assertEqual(len({(ms - boot[0] + 250) // 500 for ms in boot}), len(boot))  # one a slice
-        self.assertGreaterEqual(len(boot), (boot[-1] - boot[0]) // 500)                 # and none left out
+                                    f"[meter kitchen]\nbus = b\nmodel = {MODEL}\n", interval="1 s"))
+        boot = [row[1] for row in self.wait_rows(16)][2:]
+        origin = boot[0] - 1000 + statistics.median((ms - boot[0] + 500) % 1000 for ms in boot)
+        phases = [(ms - origin) % 1000 - 500 for ms in boot]  # a busy machine is late now and then, not ever later
+        self.assertLess(abs(statistics.median(phases[7:]) - statistics.median(phases[:7])), 70, phases)
+        self.assertEqual([(ms - origin) // 1000 for ms in boot], list(range(len(boot))), phases)  # one a slice
 
     def test_log_every_averages_gauges_and_keeps_the_last_counter(self):
         script = self.directory / "count.sh"

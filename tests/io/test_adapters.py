@@ -164,7 +164,7 @@ class Links(Case):
             os.chown(os.readlink(link), 65534, 65534)
         process = self.acquire_as(self.configure(self.buses(a=link)), **options)
         harness.wait_until(lambda: "no permission for " in (self.status().get("error") or ""), 15)
-        self.assertEqual(self.status()["state"], "failed")
+        harness.wait_until(lambda: self.status()["state"] == "failed", 15)
         os.chmod(os.readlink(link), 0o600)
         self.wait_new_row("a")
         self.end(process)
