@@ -45,8 +45,9 @@ frequency             holding 20   u16       0.01 Hz
 class Bus:
     """A serial line with meters of the model `liar`, and a fault."""
 
-    def __init__(self, name, units, behaviour, interval_ms=INTERVAL_MS, babble=None, model="liar"):
+    def __init__(self, name, units, behaviour, interval_ms=INTERVAL_MS, babble=None, model="liar", more=""):
         self.name, self.units, self.interval_ms, self.model = name, units, interval_ms, model
+        self.more = more         # lines of its section
         self.times = []          # (when, unit) of each request
         self.behaviour = behaviour
         self.liar = harness.Liar("rtu", self.answer, babble)
@@ -69,7 +70,7 @@ class Bus:
         return b""
 
     def config(self):
-        text = f"[bus {self.name}]\nport = {self.liar.where}\nserial = 115200 8N1\n"
+        text = f"[bus {self.name}]\nport = {self.liar.where}\nserial = 115200 8N1\n{self.more}"
         for unit in self.units:
             text += (f"[meter {self.name}-{unit}]\nbus = {self.name}\nmodel = {self.model}\naddress = {unit}\n"
                      f"interval = {self.interval_ms} ms\nlog = all\n")
@@ -179,7 +180,7 @@ class Faults(Case):
         self.bus("says", tuple(range(1, 13)), exceptions)
         self.bus("burst", (1, 2), self.burst)
         self.bus("flap", (1, 2), self.flapping, interval_ms=100)
-        self.bus("dying", (1, 2), self.dying)
+        self.bus("dying", (1, 2), self.dying, interval_ms=100, more="timeout = 2 s\n")
 
     def test_faults_1_to_10_each_on_a_bus_of_its_own(self):
         self.began = time.monotonic()
@@ -227,7 +228,7 @@ class Faults(Case):
         times = self.buses["dead"].times
         cost_s = sum(after - when for (when, unit), (after, _) in zip(times, times[1:]) if unit == 3)
         self.assertLess(sum(unit == 3 for _, unit in times), RUN_S)  # not once a slice
-        self.assertLess(cost_s, 0.05 * RUN_S + 1 + 2)                # of the bus's time, what was saved up, and one owed
+        self.assertLess(cost_s, 0.05 * RUN_S + 1 + 2)  # of the bus's time, what was saved up, and what may be owed
         self.assertEqual([code for code, _ in self.told("dead-3")], ["missed", "lost", "missing"])
         self.assertEqual(len(self.log_of("dead-3")), 1)
 
@@ -271,9 +272,8 @@ class Faults(Case):
             meter = f"says-{code}"
             self.assertEqual(self.rows(meter), [])
             text = "unknown exception" if code == 9 else f"exception {code}"  # Modbus knows no 9
-            self.assertIn(text, dict(self.told(meter))["lost"], meter)
+            self.assertTrue(any(text in event for _, event in self.told(meter)), self.told(meter))
             self.assertEqual(self.shown(meter)["state"], "silent" if code in (10, 11) else "refused", meter)
-            self.assertIn(text, self.shown(meter)["last_error"])
         self.assertEqual(len(self.whole("says-12")), len(self.rows("says-12")))
         self.assertGreater(len(self.rows("says-12")), RUN_S / 2)
 
@@ -294,11 +294,11 @@ class Faults(Case):
         self.assertGreater(slices[0], 10 * RUN_S)
 
     def check_the_time_out_follows_the_latency(self):
-        """The model's is longer; a meter that always answered at once is not waited for that long."""
+        """A meter that always answered at once is not waited for as long as it may take, which is 2 s."""
         times = [(when, unit) for when, unit in self.buses["dying"].times if when > self.began + 5.1]
         waits = [after - when for (when, unit), (after, _) in zip(times, times[1:]) if unit == 2]
         self.assertGreater(len(waits), 2)
-        self.assertLess(sorted(waits)[len(waits) // 2], 0.4, waits)
+        self.assertLess(sorted(waits)[len(waits) // 2], 1, waits)
         self.assertEqual(self.shown("dying-2")["state"], "silent")
 
 
@@ -327,7 +327,8 @@ class Lights(Case):
         wait_for("00c800", "all read")
         self.end(process)
         for unit in (1, 2):
-            self.assertEqual([code for code, _ in self.told(f"b-{unit}")], ["missed", "lost", "back"])
+            told = [code for code, _ in self.told(f"b-{unit}")]
+            self.assertEqual((told[0], told.count("lost"), "back" in told), ("missed", 1, True))
 
 
 class Holes(Case):
