@@ -7,6 +7,7 @@
 #include "app/acquire/configuration.h"
 #include "app/acquire/learned.h"
 #include "app/acquire/loop.h"
+#include "app/acquire/others.h"
 #include "app/acquire/predecessor.h"
 #include "app/acquire/reload.h"
 #include "app/acquire/report.h"
@@ -39,6 +40,7 @@ struct core {
     struct learned *learned;
     struct buses buses;
     struct clock_state clock;
+    struct others others;            // the other programs
     uint64_t start_us;
     char directory[PATH_SIZE];       // of the journal
     atomic_uint busy_buses;
@@ -245,6 +247,28 @@ static void on_ports_changed(void *data)
     buses_look_again(&core->buses);
 }
 
+/* --- the other programs --- */
+
+static void tell_of_others(void *data, const char *code, const char *text)
+{
+    struct core *core = data;
+
+    log_info("%s %s", code, text);
+    queue_push_event(core->queue, clock_boot_ms(), code, text, false);
+}
+
+static void look_at_others(struct core *core)
+{
+    others_look(&core->others, core->setup->options->run_dir, clock_monotonic_us(), tell_of_others, core);
+}
+
+static void on_replaced(void *data, const char *name)
+{
+    if (!text_equal(name, PROGRAM ".json")) {
+        look_at_others(data);
+    }
+}
+
 /* --- another configuration --- */
 
 static bool is_same_text(const char *a, const char *b)
@@ -308,6 +332,7 @@ static void on_tick(void *data)
 
     go_on_reloading(core);
     look_at_clock(core);
+    look_at_others(core);
     feed_watchdog(core);
     write_status(core, NULL);
 }
@@ -338,7 +363,7 @@ static int make_reload(struct core *core)
 static int core_make(struct core *core)
 {
     static const struct loop_handlers handlers = { on_tick, on_clock_set, on_synchronised, on_reload,
-                                                   on_ports_changed };
+                                                   on_ports_changed, on_replaced };
     const struct config *config = core->config;
     int r;
 
@@ -353,6 +378,8 @@ static int core_make(struct core *core)
     if (r < 0) {
         return r;
     }
+    loop_watch_directory(core->loop, core->setup->options->run_dir);
+    look_at_others(core);  // what is there now is no news
     r = meters_new(&core->meters);
     if (r < 0) {
         return r;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -30,7 +31,7 @@ struct loop {
     struct loop_handlers handlers;
     void *data;
     sd_event *event;
-    sd_event_source *tick, *change, *clock, *ask, *hotplug_io, *ports, *signals[3];
+    sd_event_source *tick, *change, *clock, *ask, *hotplug_io, *ports, *directory, *signals[3];
     int change_fd, clock_fd;
     sd_bus *bus;
     sd_bus_slot *question;
@@ -231,6 +232,28 @@ static void watch_adapters(struct loop *loop)
     }
 }
 
+/* --- files --- */
+
+static int on_replaced(sd_event_source *source, const struct inotify_event *event, void *data)
+{
+    struct loop *loop = data;
+
+    (void) source;
+    if (event->mask & IN_MOVED_TO && event->len > 0) {
+        loop->handlers.replaced(loop->data, event->name);
+    }
+    return 0;
+}
+
+void loop_watch_directory(struct loop *loop, const char *path)
+{
+    int r = sd_event_add_inotify(loop->event, &loop->directory, path, IN_MOVED_TO, on_replaced, loop);
+
+    if (r < 0) {
+        log_debug("%s is not watched: %s", path, strerror(-r));
+    }
+}
+
 /* --- the loop --- */
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)
@@ -330,6 +353,7 @@ void loop_free(struct loop *loop)
     sd_event_source_unref(loop->ask);
     sd_event_source_unref(loop->hotplug_io);
     sd_event_source_unref(loop->ports);
+    sd_event_source_unref(loop->directory);
     hotplug_free(loop->hotplug);
     for (size_t i = 0; i < ARRAY_SIZE(loop_signals); i++) {
         sd_event_source_unref(loop->signals[i]);

@@ -20,6 +20,7 @@ struct loop_handlers {
     void (*synchronised)(void *data, bool synchronised); // timedate1 was asked whether NTP keeps it; false: no answer
     void (*reload)(void *data);                          // SIGHUP
     void (*ports_changed)(void *data);                   // udev: a serial adapter came or went a moment ago
+    void (*replaced)(void *data, const char *name);      // a file of the directory that is watched
 };
 
 /*
@@ -31,6 +32,9 @@ void loop_free(struct loop *loop);
 
 /* Whether timedate1 is asked, from now on. */
 void loop_ask_timedate(struct loop *loop, bool ask);
+
+/* Watch a directory for files that are replaced. Where that is not possible a tick must do. */
+void loop_watch_directory(struct loop *loop, const char *path);
 
 /* Run until SIGTERM or SIGINT comes. Returns the signal's number, or -Exxx. */
 int loop_run(struct loop *loop) MUST_CHECK;

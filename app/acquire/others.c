@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/acquire/others.h"
+
+#include "app/base/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const names[OTHERS_PROGRAMS] = { "stick", "leds" };
+
+const char *others_name(unsigned program)
+{
+    return names[program];
+}
+
+/* Where an event of one program goes, and whether it may. */
+struct teller {
+    struct rate *rate;
+    uint64_t now_us;
+    others_tell *tell;
+    void *data;
+};
+
+static void say(const struct teller *teller, const char *code, const char *text)
+{
+    char whole[QUEUE_TEXT_SIZE];
+    unsigned left_out = 0;
+
+    if (!rate_allows(teller->rate, teller->now_us, &left_out)) {
+        return;
+    }
+    if (left_out > 0) {
+        (void) snprintf(whole, sizeof(whole), "%.200s (%u such events were left out before)", text, left_out);
+        text = whole;
+    }
+    teller->tell(teller->data, code, text);
+}
+
+static void copy(char *ret, size_t size, const char *text)
+{
+    (void) snprintf(ret, size, "%s", text ? text : "");
+}
+
+/* --- programs --- */
+
+static void say_program(const struct teller *teller, unsigned number, const struct others_program *program)
+{
+    char text[QUEUE_TEXT_SIZE];
+
+    if (program->silent) {
+        (void) snprintf(text, sizeof(text), "%s: not alive", names[number]);
+    } else if (*program->error) {
+        (void) snprintf(text, sizeof(text), "%s: %s (%s)", names[number], program->state, program->error);
+    } else {
+        (void) snprintf(text, sizeof(text), "%s: %s", names[number], program->state);
+    }
+    say(teller, "program", text);
+}
+
+/* --- sticks --- */
+
+/* "": a state in which all is well. Words that we do not know are none of ours. */
+static const char *trouble_of(const char *state)
+{
+    static const char *const troubles[] = { "failed", "full", "readonly", "refused", "slow" };
+
+    for (size_t i = 0; state && i < ARRAY_SIZE(troubles); i++) {
+        if (text_equal(state, troubles[i])) {
+            return troubles[i];
+        }
+    }
+    return "";
+}
+
+static unsigned read_sticks(const struct json *status, struct others_stick ret[static OTHERS_STICKS])
+{
+    const struct json *sticks = json_member(status, "sticks");
+    unsigned count = 0;
+
+    for (size_t i = 0; i < json_count(sticks) && count < OTHERS_STICKS; i++) {
+        const struct json *stick = json_item(sticks, i);
+
+        if (json_member_string(stick, "id")) {
+            copy(ret[count].id, sizeof(ret[count].id), json_member_string(stick, "id"));
+            copy(ret[count].trouble, sizeof(ret[count].trouble), trouble_of(json_member_string(stick, "state")));
+            count++;
+        }
+    }
+    return count;
+}
+
+static const struct others_stick *find(const struct others_stick *sticks, unsigned count, const char *id)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (text_equal(sticks[i].id, id)) {
+            return &sticks[i];
+        }
+    }
+    return NULL;
+}
+
+/* "ID: in", "ID: no longer full", ... */
+static void say_stick(const struct teller *teller, const struct others_stick *stick, const char *what,
+                      const char *trouble)
+{
+    char text[QUEUE_TEXT_SIZE];
+
+    (void) snprintf(text, sizeof(text), "%s: %s%s%s", stick->id, what, *what && *trouble ? " " : "", trouble);
+    say(teller, "stick", text);
+}
+
+static void compare_sticks(const struct teller *teller, const struct others_program *before,
+                           const struct others_stick *sticks, unsigned count)
+{
+    for (unsigned i = 0; i < before->stick_count; i++) {
+        if (!find(sticks, count, before->sticks[i].id)) {
+            say_stick(teller, &before->sticks[i], "out", "");
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const struct others_stick *stick = &sticks[i];
+        const struct others_stick *was = find(before->sticks, before->stick_count, stick->id);
+
+        if (!was) {
+            say_stick(teller, stick, *stick->trouble ? "in," : "in", stick->trouble);
+        } else if (*stick->trouble && !text_equal(stick->trouble, was->trouble)) {
+            say_stick(teller, stick, "", stick->trouble);
+        } else if (*was->trouble && !*stick->trouble) {
+            say_stick(teller, stick, "no longer", was->trouble);
+        }
+    }
+}
+
+/* --- both --- */
+
+void others_take(struct others *others, unsigned number, const struct json *status, uint64_t now_us, others_tell *tell,
+                 void *data)
+{
+    struct others_program *program = &others->programs[number];
+    const struct teller teller = { &program->rate, now_us, tell, data };
+    struct others_program now = { .seen = true, .rate = program->rate };
+
+    if (!status) {
+        if (program->seen && !program->silent && !text_equal(program->state, "stopped")) {
+            program->silent = true;
+            say_program(&teller, number, program);
+        }
+        program->seen = program->silent = true;
+        return;  // its sticks are where they were, for all we know
+    }
+
+    copy(now.state, sizeof(now.state), json_member_string(status, "state"));
+    copy(now.error, sizeof(now.error), json_member_string(status, "error"));
+    now.stick_count = read_sticks(status, now.sticks);
+    if (program->seen && (program->silent || !text_equal(now.state, program->state)
+                          || !text_equal(now.error, program->error))) {
+        say_program(&teller, number, &now);
+    }
+    if (program->seen) {
+        compare_sticks(&teller, program, now.sticks, now.stick_count);
+    }
+    now.rate = program->rate;
+    *program = now;
+}
+
+void others_look(struct others *others, const char *run_dir, uint64_t now_us, others_tell *tell, void *data)
+{
+    for (unsigned i = 0; i < OTHERS_PROGRAMS; i++) {
+        auto_json struct json *status = NULL;
+        bool fresh = false;
+        int r = status_read(run_dir, names[i], &status, &fresh);
+
+        others_take(others, i, r == 0 && fresh ? status : NULL, now_us, tell, data);
+    }
+}
