@@ -43,6 +43,7 @@ struct core {
     struct others others;            // the other programs
     uint64_t start_us;
     char directory[PATH_SIZE];       // of the journal
+    char memory[PATH_SIZE];          // where it goes on while its card cannot be used
     atomic_uint busy_buses;
     atomic_bool commit_wanted;
 
@@ -414,6 +415,7 @@ static int start_writer(struct core *core)
     int r;
 
     r = file_path(core->directory, sizeof(core->directory), core->setup->options->state_dir, "journal");
+    r = r < 0 ? r : file_path(core->memory, sizeof(core->memory), core->setup->options->run_dir, "journal");
     if (r < 0) {
         return r;
     }
@@ -421,6 +423,7 @@ static int start_writer(struct core *core)
                                                 .meters = core->meters,
                                                 .queue = core->queue,
                                                 .directory = core->directory,
+                                                .memory_directory = core->memory,
                                                 .start_us = core->start_us,
                                                 .busy_buses = &core->busy_buses,
                                                 .commit_wanted = &core->commit_wanted,
@@ -472,6 +475,7 @@ static void begin_counters(struct core *core)
 static bool stop_all(struct core *core, enum exit_code *ret)
 {
     uint64_t now_us = clock_monotonic_us();
+    struct writer_status status;
     bool joined;
     int r;
 
@@ -487,7 +491,9 @@ static bool stop_all(struct core *core, enum exit_code *ret)
         log_info("stopped; everything is committed");
     } else {
         *ret = EXIT_IO;
-        log_error("stopped; the last rows are not committed: %s", r == -ETIMEDOUT ? "the card hangs" : strerror(-r));
+        writer_get_status(core->writer, &status);
+        log_error("stopped; the last rows are %s: %s", status.in_memory ? "in memory, not on the card" : "not committed",
+                  r == -ETIMEDOUT ? "the card hangs" : strerror(-r));
     }
     joined &= reload_end(core->reload, now_us + STOP_ALL_US);
     return joined && r != -ETIMEDOUT;

@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * The journal writer: a thread of its own, since a card may take seconds for a commit, and the only caller of the
- * journal in this program. It takes what is in the queue and commits: each `commit`, at a slice's end, and at once
- * what is urgent. What a failed commit did not store stays in the queue and is tried again; the queue's own limit
- * decides what is lost then, and an event says so.
+ * The journal writer: a thread of its own, since a card may take seconds for a commit. It takes what is in the queue
+ * and commits: each `commit`, at a slice's end, and at once what is urgent. When the card fails, or does not answer for
+ * 5 s, a second thread goes on in memory, under the same id and with the seqs that follow, and every 5 s the first tries
+ * to bring the rows back (DESIGN section 4). If memory cannot be written either, rows stay in the queue; the queue's own
+ * limit decides what is lost then, and an event says so.
  */
 
 #include "app/acquire/meters.h"
@@ -34,6 +35,7 @@ struct writer_status {
     uint64_t last_seq;
     uint64_t lost;                     // rows and events that the queue could not keep
     char error[WRITER_ERROR_SIZE];     // "" while all is well
+    bool in_memory;                    // that is where rows are committed
 
     /* Of the journal as it was opened first. */
     int64_t last_known_ms;             // wall time of the last row whose time is known; 0: none
@@ -45,6 +47,7 @@ struct writer_setup {
     struct meters *meters;             // of the rows in the queue
     struct queue *queue;
     const char *directory;
+    const char *memory_directory;      // where rows go while the card cannot be used
     uint64_t start_us;                 // when slices begin to count
     atomic_uint *busy_buses;           // how many are in the middle of a slice
     atomic_bool *commit_wanted;        // set while a commit waits for them; then the last calls queue_wake()
@@ -59,15 +62,15 @@ struct writer;
  * Open the journal and start. All that the setup points to outlives the writer.
  *
  * Errors: -EBUSY another writer holds the journal   -ENOTDIR, -EACCES, -EPERM the directory will not do
- *         -ENOMEM, -EAGAIN no thread. A card that is full, read-only or damaged is no error: it is tried again
- *         every 5 s, and the status says so.
+ *         -ENOMEM, -EAGAIN no thread. A card that is full, read-only or damaged is no error: rows go to memory, it is
+ *         tried again every 5 s, and the status says so.
  */
 int writer_start(const struct writer_setup *setup, struct writer **ret) MUST_CHECK;
 
 /*
- * Store what is in the queue and end. Returns 0 if all of it is committed.
+ * Store what is in the queue and end. Returns 0 if all of it is committed on the card.
  * Errors: -ETIMEDOUT the card does not answer; the thread still hangs in it and nothing may be freed
- *         what the last commit gave
+ *         what the last commit gave; writer_status.in_memory: all is committed there
  */
 int writer_stop(struct writer *writer, uint64_t deadline_us) MUST_CHECK;
 void writer_free(struct writer *writer);

@@ -28,7 +28,7 @@ struct journal_position {
 
 void journal_position_clear(struct journal_position *position);
 
-/* Errors: -ENOMEM, and *ret is as it was */
+/* Errors: -ENOMEM, and of *ret only the tables are older */
 int journal_position_copy(const struct journal_position *position, struct journal_position *ret) MUST_CHECK;
 
 /* Bring a position of this journal up to date. Errors: -ENOMEM and those of the journal; only the tables are older */

@@ -126,8 +126,15 @@ static int move_segment(const char *directory, const char *to, uint64_t first)
     r = file_path(from_path, sizeof(from_path), directory, segment_name(first, ".db", name));
     r = r < 0 ? r : file_path(path, sizeof(path), to, name);
     r = r < 0 ? r : file_path(new_path, sizeof(new_path), to, segment_name(first, ".new", name));
-    r = r < 0 ? r : seal(from_path);
-    r = r < 0 ? r : copy_bytes(from_path, new_path);
+    if (r < 0) {
+        return r;
+    }
+
+    r = seal(from_path);
+    if (r < 0 && r != -EBADMSG) {
+        return r;  // a damaged one is moved all the same
+    }
+    r = copy_bytes(from_path, new_path);
     if (r < 0) {
         return r;
     }

@@ -42,6 +42,9 @@ int journal_position_copy(const struct journal_position *position, struct journa
 {
     CLEANUP(journal_position_clear) struct journal_position copy = *position;
 
+    ret->next_seq = position->next_seq;
+    ret->highest = position->highest;
+    ret->next_event = position->next_event;
     copy.meter_count = 0;
     copy.epochs = calloc(MAX(position->epoch_count, 1u), sizeof(*copy.epochs));
     copy.meters = calloc(MAX(position->meter_count, 1u), sizeof(*copy.meters));
