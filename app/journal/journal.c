@@ -12,6 +12,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#define PATIENCE_MS 60000  // a card that gives errors for so long has lost what it does not give
+
 bool clock_quality_known(enum clock_quality quality)
 {
     return quality == CLOCK_NTP || quality == CLOCK_HELD || quality == CLOCK_RTC;
@@ -87,13 +89,17 @@ int journal_read_id(const char *directory, char ret[static JOURNAL_ID_SIZE])
     return text_copy(ret, JOURNAL_ID_SIZE, text_trim(text));
 }
 
-static int read_one_segment_id(struct journal *journal, uint64_t first, enum database_mode mode)
+static int read_one_segment_id(struct journal *journal, const char *directory, uint64_t first, enum database_mode mode)
 {
     auto_database struct database *database = NULL;
     auto_statement struct statement *statement = NULL;
+    char path[PATH_SIZE];
     int r;
 
-    r = journal_database(journal, first, mode, &database);
+    r = segment_file(directory, first, path);
+    if (r >= 0) {
+        r = database_open(path, mode, &database);
+    }
     if (r >= 0 && mode == DATABASE_WRITE) {
         r = database_keep_log(database, true);  // that it is there says that nothing was lost with it
     }
@@ -118,12 +124,13 @@ static int read_one_segment_id(struct journal *journal, uint64_t first, enum dat
 }
 
 /* The segments say it too, should the file be lost. Errors: -EBADMSG none of them can */
-static int read_segment_id(struct journal *journal, const struct segments *segments, enum database_mode mode)
+static int read_segment_id(struct journal *journal, const char *directory, const struct segments *segments,
+                           enum database_mode mode)
 {
     int r = -EBADMSG;
 
     for (size_t i = segments->count; i > 0 && r == -EBADMSG; i--) {
-        r = read_one_segment_id(journal, segments->first[i - 1], mode);
+        r = read_one_segment_id(journal, directory, segments->first[i - 1], mode);
     }
     return r;
 }
@@ -152,7 +159,7 @@ static int settle_id(struct journal *journal, const struct segments *segments)
         return r;
     }
 
-    r = read_segment_id(journal, segments, DATABASE_WRITE);
+    r = read_segment_id(journal, journal->directory, segments, DATABASE_WRITE);
     if (r == -EBADMSG) {
         r = journal_make_id(journal->id);
     }
@@ -172,8 +179,12 @@ static int journal_new(const char *directory, struct journal **ret)
         return -ENOMEM;
     }
     journal->writer.lock_fd = -1;
+    journal->reader.patience_ms = PATIENCE_MS;
 
     r = text_copy(journal->directory, sizeof(journal->directory), directory);
+    if (r >= 0) {
+        r = text_copy(journal->reader.places[PLACE_CARD].directory, PATH_SIZE, directory);
+    }
     if (r < 0) {
         journal_close(journal);
         return r;
@@ -231,36 +242,56 @@ int journal_open(const char *directory, bool keep_words, struct journal **ret)
     return 0;
 }
 
-int journal_open_read(const char *directory, struct journal **ret)
+/* The id of a place with segments. Errors: -ENOENT it has none */
+static int read_place_id(struct journal *journal, const char *directory)
 {
-    auto_journal struct journal *journal = NULL;
-    const struct segments *segments;
+    auto_segments struct segments segments = {};
     int r;
 
-    r = journal_new(directory, &journal);
+    r = segments_read(&segments, directory);
     if (r < 0) {
         return r;
     }
-    segments = &journal->reader.segments;
-
-    r = segments_read(&journal->reader.segments, directory);
-    if (r < 0) {
-        return r;
-    }
-    if (segments->count == 0) {
+    if (segments.count == 0) {
         return -ENOENT;
     }
 
-    r = journal_read_id(journal->directory, journal->id);
-    if (r == -ENOENT) {
-        r = read_segment_id(journal, segments, DATABASE_READ);
+    r = journal_read_id(directory, journal->id);
+    return r == -ENOENT ? read_segment_id(journal, directory, &segments, DATABASE_READ) : r;
+}
+
+int journal_open_read_places(const char *directory, const char *memory, struct journal **ret)
+{
+    auto_journal struct journal *journal = NULL;
+    int of_card, r;
+
+    r = journal_new(directory, &journal);
+    if (r >= 0 && memory) {
+        r = text_copy(journal->reader.places[PLACE_MEMORY].directory, PATH_SIZE, memory);
     }
     if (r < 0) {
         return r;
+    }
+
+    // The card says which journal it is; if it cannot, memory does.
+    of_card = read_place_id(journal, directory);
+    r = of_card < 0 && memory ? read_place_id(journal, memory) : of_card;
+    if (r < 0) {
+        return of_card;
     }
 
     *ret = TAKE(journal);
     return 0;
+}
+
+int journal_open_read(const char *directory, struct journal **ret)
+{
+    return journal_open_read_places(directory, NULL, ret);
+}
+
+void journal_set_patience(struct journal *journal, uint64_t ms)
+{
+    journal->reader.patience_ms = ms;
 }
 
 void journal_close(struct journal *journal)

@@ -82,6 +82,25 @@ int journal_open(const char *directory, bool keep_words, struct journal **ret) M
  * Errors: -ENOENT no journal yet   -EAGAIN try again in a second   -EBADMSG
  */
 int journal_open_read(const char *directory, struct journal **ret) MUST_CHECK;
+
+/*
+ * The same in two places: memory is <run-dir>/journal, where segments are while the card cannot be used. It need not
+ * exist. A row that both have is one row. Segments of another journal than the card's are left alone; only while the
+ * card cannot say which it is, memory does.
+ */
+int journal_open_read_places(const char *directory, const char *memory, struct journal **ret) MUST_CHECK;
+
+/*
+ * How long a reader waits where it gets I/O errors before it passes what it cannot read; 60 s if nobody says. Rows that
+ * are damaged are passed at once.
+ */
+void journal_set_patience(struct journal *journal, uint64_t ms);
+
+/*
+ * Whether journal_read() has passed rows since this was last asked: they cannot be read, or their segment was set
+ * aside. They came after *ret_after.
+ */
+bool journal_take_gap(struct journal *journal, uint64_t *ret_after);
 void journal_close(struct journal *journal);
 void journal_closep(struct journal **journal);
 

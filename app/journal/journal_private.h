@@ -60,12 +60,31 @@ struct writer {
     int64_t segment_bytes;           // a segment is full with that many; 0: SEGMENT_BYTES_MAX
 };
 
-/* One segment at a time, read only. */
-struct reader {
-    struct segments segments;
+/* Where segments are, one of them open to read. */
+struct reader_place {
+    char directory[PATH_SIZE];       // "": there is no such place
+    struct segments segments;        // as last looked at
     struct database *database;       // NULL: none open
     uint64_t first;                  // which
     struct statement *rows, *rows_of_meter;
+    struct journal_row *batch;       // where two places have to be merged
+    unsigned batch_size;
+};
+
+enum {
+    PLACE_MEMORY,
+    PLACE_CARD,
+    PLACES,
+};
+
+struct reader {
+    struct segments segments;        // the writer's own
+    struct reader_place places[PLACES];
+    uint64_t patience_ms;
+    uint64_t failing_since_ms;       // something gives I/O errors; 0: nothing does
+    bool failed;                     // in this call
+    bool gap;                        // rows after gap_after were passed
+    uint64_t gap_after;
 
     struct epoch epoch;              // the last one asked for; number 0: none
     struct epoch known;              // the last known one asked for; number 0: none
@@ -149,17 +168,24 @@ void journal_register_forget(struct journal *journal);
 /* journal_position.c: whether the newest segment can be gone on in, and has the epoch under its number */
 bool journal_has_epoch(struct journal *journal, const struct epoch *epoch) MUST_CHECK;
 
-/* journal_read.c */
+/* journal_place.c */
 
-/* Look at the directory. -EAGAIN: everything was just pruned, or is not there yet. */
+/* Look at the directories. -EAGAIN: everything was just pruned, or is not there yet. */
 int journal_reader_begin(struct journal *journal) MUST_CHECK;
-
-/* Have the segment open, and no other. */
-int journal_reader_open(struct journal *journal, size_t index) MUST_CHECK;
 
 /* At the end of each call, with its result: nobody waits for a reader. */
 int journal_reader_done(struct journal *journal, int r) MUST_CHECK;
 void journal_reader_close(struct journal *journal);
+
+/* Have the segment of that index open, and no other of that place. */
+int journal_place_open(struct reader_place *place, size_t index) MUST_CHECK;
+void journal_place_close(struct reader_place *place);
+
+/* Room for so many rows in place->batch. */
+int journal_place_reserve(struct reader_place *place, unsigned count) MUST_CHECK;
+
+/* Whether what gave that error is passed: it is damaged, or could not be read for the reader's patience. */
+bool journal_may_pass(struct journal *journal, int r);
 
 /* The row "seq, epoch, boot_ms, meter, quality, vals" of a statement. */
 int journal_row_from(struct statement *statement, struct journal_row *ret) MUST_CHECK;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* The first epoch of the open segment that a condition with one parameter holds for. -ENOENT: none */
-static int ask_epoch(struct reader *reader, const char *condition, int64_t number, const char *boot_id,
+static int ask_epoch(struct reader_place *place, const char *condition, int64_t number, const char *boot_id,
                      struct epoch *ret)
 {
     auto_statement struct statement *statement = NULL;
@@ -18,7 +18,7 @@ static int ask_epoch(struct reader *reader, const char *condition, int64_t numbe
 
     (void) snprintf(sql, sizeof(sql), "SELECT n,boot_id,wall_ms,source,error_ms FROM epoch WHERE %s ORDER BY n LIMIT 1",
                     condition);
-    r = statement_new(reader->database, sql, &statement);
+    r = statement_new(place->database, sql, &statement);
     if (r < 0) {
         return r;
     }
@@ -42,25 +42,18 @@ static int ask_epoch(struct reader *reader, const char *condition, int64_t numbe
     return text_copy(ret->boot_id, sizeof(ret->boot_id), statement_text(statement, 1)) < 0 ? -EBADMSG : 0;
 }
 
-/* ask_epoch() of the newest segment that has one. It stays open; which it is comes into *ret_index. */
-static int ask_newest(struct journal *journal, const char *condition, int64_t number, const char *boot_id,
-                      struct epoch *ret, size_t *ret_index)
+/* ask_epoch() of the newest segment of a place that has one. It stays open. One that cannot be read is passed. */
+static int ask_newest(struct journal *journal, struct reader_place *place, const char *condition, int64_t number,
+                      const char *boot_id, struct epoch *ret)
 {
-    struct reader *reader = &journal->reader;
-    int r;
+    for (size_t i = place->segments.count; i > 0; i--) {
+        int r;
 
-    r = journal_reader_begin(journal);
-    if (r < 0) {
-        return r;
-    }
-
-    for (size_t i = reader->segments.count; i > 0; i--) {
-        r = journal_reader_open(journal, i - 1);
+        r = journal_place_open(place, i - 1);
         if (r >= 0) {
-            r = ask_epoch(reader, condition, number, boot_id, ret);
+            r = ask_epoch(place, condition, number, boot_id, ret);
         }
-        if (r != -ENOENT) {
-            *ret_index = i - 1;
+        if (r != -ENOENT && !(r < 0 && journal_may_pass(journal, r))) {
             return r;
         }
     }
@@ -68,17 +61,28 @@ static int ask_newest(struct journal *journal, const char *condition, int64_t nu
     return -ENOENT;
 }
 
-/* In the segment that is open, then newest first. */
+/* In the segments that are open, then newest first. */
 static int find_epoch(struct journal *journal, int64_t number, struct epoch *ret)
 {
-    struct reader *reader = &journal->reader;
-    size_t index;
+    struct reader_place *places = journal->reader.places;
+    int r;
 
-    if (reader->database && ask_epoch(reader, "n=?1", number, NULL, ret) == 0) {
-        return 0;
+    for (int i = 0; i < PLACES; i++) {
+        if (places[i].database && ask_epoch(&places[i], "n=?1", number, NULL, ret) == 0) {
+            return 0;
+        }
     }
 
-    return ask_newest(journal, "n=?1", number, NULL, ret, &index);
+    r = journal_reader_begin(journal);
+    if (r < 0) {
+        return r;
+    }
+
+    r = -ENOENT;
+    for (int i = 0; i < PLACES && r == -ENOENT; i++) {
+        r = ask_newest(journal, &places[i], "n=?1", number, NULL, ret);
+    }
+    return r;
 }
 
 int journal_epoch(struct journal *journal, int64_t number, struct epoch *ret)
@@ -103,38 +107,49 @@ int journal_epoch(struct journal *journal, int64_t number, struct epoch *ret)
 }
 
 /*
- * The newest segment of a boot has all its epochs. A segment is of the boot of its last epoch: the first one of a boot
- * also has the last epoch before it, for the numbers.
+ * The newest segment of a boot has all its epochs that its place has. A segment is of the boot of its last epoch: the
+ * first one of a boot also has the last epoch before it, for the numbers.
  */
-static int find_epoch_of_boot(struct journal *journal, const char *boot_id, const char *condition, struct epoch *ret,
-                              bool *ret_over)
+static int find_epoch_of_boot(struct journal *journal, const char *boot_id, const char *condition, struct epoch *ret)
 {
-    struct reader *reader = &journal->reader;
-    struct epoch last;
-    size_t index;
+    struct epoch found = { 0 };
     int r;
 
-    r = ask_newest(journal, "n=(SELECT max(n) FROM epoch) AND boot_id=?1", 0, boot_id, &last, &index);
+    r = journal_reader_begin(journal);
+    for (int i = 0; i < PLACES && r >= 0; i++) {
+        struct reader_place *place = &journal->reader.places[i];
+        struct epoch epoch;
+
+        r = ask_newest(journal, place, "n=(SELECT max(n) FROM epoch) AND boot_id=?1", 0, boot_id, &epoch);
+        if (r >= 0) {
+            r = ask_epoch(place, condition, 0, boot_id, &epoch);
+        }
+        if (r >= 0 && (found.number == 0 || epoch.number < found.number)) {
+            found = epoch;
+        }
+        r = r == -ENOENT || (r < 0 && journal_may_pass(journal, r)) ? 0 : r;
+    }
     if (r < 0) {
         return r;
     }
+    if (found.number == 0) {
+        return -ENOENT;
+    }
 
-    *ret_over = index + 1 < reader->segments.count;
-    return ask_epoch(reader, condition, 0, boot_id, ret);
+    *ret = found;
+    return 0;
 }
 
 int journal_first_epoch(struct journal *journal, const char *boot_id, struct epoch *ret)
 {
-    bool over;
-
-    return journal_reader_done(journal, find_epoch_of_boot(journal, boot_id, "boot_id=?1", ret, &over));
+    return journal_reader_done(journal, find_epoch_of_boot(journal, boot_id, "boot_id=?1", ret));
 }
 
 int journal_known_epoch(struct journal *journal, const char *boot_id, struct epoch *ret)
 {
     struct reader *reader = &journal->reader;
+    char last_boot[JOURNAL_ID_SIZE];
     struct epoch epoch;
-    bool over = false;
     int r;
 
     // The first known one stays the first; a boot that is over learns no more.
@@ -146,8 +161,8 @@ int journal_known_epoch(struct journal *journal, const char *boot_id, struct epo
         return -ENOENT;
     }
 
-    r = find_epoch_of_boot(journal, boot_id, "boot_id=?1 AND source IN ('N','H','R')", &epoch, &over);
-    if (r == -ENOENT && over) {
+    r = find_epoch_of_boot(journal, boot_id, "boot_id=?1 AND source IN ('N','H','R')", &epoch);
+    if (r == -ENOENT && journal_last_boot(journal, last_boot) == 0 && !text_equal(boot_id, last_boot)) {
         (void) snprintf(reader->unlearned_boot, sizeof(reader->unlearned_boot), "%s", boot_id);
     }
     if (r < 0) {
@@ -160,26 +175,28 @@ int journal_known_epoch(struct journal *journal, const char *boot_id, struct epo
 
 int journal_last_boot(struct journal *journal, char ret[static 37])
 {
-    struct reader *reader = &journal->reader;
-    int64_t number = 0;
-    struct epoch epoch;
+    struct epoch last = { 0 };
     int r;
 
     r = journal_reader_begin(journal);
-    if (r >= 0) {
-        r = journal_reader_open(journal, reader->segments.count - 1);
+    for (int i = 0; i < PLACES && r >= 0; i++) {
+        struct epoch epoch;
+
+        r = ask_newest(journal, &journal->reader.places[i], "n=(SELECT max(n) FROM epoch) AND ?1 NOTNULL", 0, NULL,
+                       &epoch);
+        if (r >= 0 && epoch.number > last.number) {
+            last = epoch;
+        }
+        r = r == -ENOENT ? 0 : r;
     }
-    if (r >= 0) {
-        r = database_number(reader->database, "SELECT max(n) FROM epoch", &number);
-    }
-    if (r >= 0) {
-        r = ask_epoch(reader, "n=?1", number, NULL, &epoch);
+    if (r >= 0 && last.number == 0) {
+        r = -ENOENT;
     }
     if (r < 0) {
         return journal_reader_done(journal, r);
     }
 
-    memcpy(ret, epoch.boot_id, sizeof(epoch.boot_id));
+    memcpy(ret, last.boot_id, sizeof(last.boot_id));
     return journal_reader_done(journal, 0);
 }
 

@@ -21,6 +21,13 @@ const char *segment_name(uint64_t first, const char *ending, char buffer[static 
     return buffer;
 }
 
+int segment_file(const char *directory, uint64_t first, char ret[static PATH_SIZE])
+{
+    char name[SEGMENT_NAME_SIZE];
+
+    return file_path(ret, PATH_SIZE, directory, segment_name(first, ".db", name));
+}
+
 int segment_parse(const char *name, uint64_t *ret_first, const char **ret_ending)
 {
     uint64_t first = 0;

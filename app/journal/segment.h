@@ -6,6 +6,7 @@
  * names. 0000000000000001.db, 0000004294967296.db ...
  */
 
+#include "app/base/limits.h"
 #include "app/base/macros.h"
 
 #include <stdbool.h>
@@ -20,6 +21,9 @@
 
 /* "0000000000000042.db" for 42 and ".db". Returns buffer. */
 const char *segment_name(uint64_t first, const char *ending, char buffer[static SEGMENT_NAME_SIZE]);
+
+/* The path of a segment. Errors: -ENAMETOOLONG */
+int segment_file(const char *directory, uint64_t first, char ret[static PATH_SIZE]) MUST_CHECK;
 
 /* The number that a name of ours begins with, whatever follows its 16 digits and dot. Errors: -EINVAL not ours */
 int segment_parse(const char *name, uint64_t *ret_first, const char **ret_ending) MUST_CHECK;
