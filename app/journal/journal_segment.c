@@ -160,7 +160,8 @@ static int make(struct journal *journal, const char *path, const struct epoch *e
         return r;
     }
 
-    r = database_run(database, "PRAGMA journal_mode=WAL; BEGIN");
+    // Small pages: each commit writes anew the page that is half full, those above it, and the first.
+    r = database_run(database, "PRAGMA page_size=1024; PRAGMA journal_mode=WAL; BEGIN");
     if (r >= 0) {
         r = fill(journal, database, epoch);
     }
@@ -344,7 +345,7 @@ static int prepare(const char *path, struct writer *ret)
         r = database_keep_log(ret->database, true);  // before there is one: that it is gone shall mean something
     }
     if (r >= 0) {
-        r = database_run(ret->database, "PRAGMA journal_mode=WAL");
+        r = database_run(ret->database, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=4000");  // 4 MiB
     }
     if (r >= 0) {
         r = statement_new(ret->database, "BEGIN IMMEDIATE", &ret->begin);
