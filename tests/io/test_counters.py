@@ -97,6 +97,10 @@ class Script:
         return all(self.at.get(unit, (0, 0))[0] >= len(words) for unit, words in self.words.items())
 
 
+def any_seq(text):
+    return re.sub(r"seq \d+", "seq N", text)
+
+
 class Counters(test_acquire.Case):
     def exported(self, name):
         text = self.meterstick("export", "--meter", name, "--state-dir", self.state, "--run-dir", self.run_dir,
@@ -120,6 +124,9 @@ class Counters(test_acquire.Case):
             with self.subTest(name):
                 self.check(rows[name], events[name], values, codes, says)
                 self.check_export(name, point, values, energy)
+        document = (harness.SOURCE / "docs" / "counters.md").read_text()
+        for code, text in events["zero"]:
+            self.assertIn(f"{code:<8} {any_seq(text.replace('zero:', 'kitchen:'))}", any_seq(document))
 
     def all_rows(self):
         """{meter: [(seq, quality, value)]}"""
@@ -152,8 +159,7 @@ class Counters(test_acquire.Case):
 
     def check_export(self, name, point, values, energy):
         header, rows = self.exported(name)
-        quality = header.index("quality")
-        counter = next(n for n, text in enumerate(header) if text.startswith(point))
+        quality, counter = header.index("quality"), header.index(f"{point}_wh")
         self.assertEqual([None if row[counter] == "" else float(row[counter]) for row in rows][:len(values)], values)
         self.assertTrue(all(("g" in row[quality]) == (row[counter] == "") for row in rows), rows)
         cells = [row[counter] for row in rows if row[counter]]
