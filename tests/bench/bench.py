@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-The figures that Meterstick is held to, in one table: bus time, CPU, memory and start-up.
+The figures that Meterstick is held to, in one table: bus time, CPU, memory, what is
+written, and start-up.
 
     bench.py [--quick] [--only WORD]
 
@@ -20,8 +21,10 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import select
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +36,8 @@ BUILD = pathlib.Path(os.environ.get("METERSTICK_BUILD", ROOT / "build")).resolve
 METERSTICK = BUILD / "bin" / "meterstick"
 ACQUIRE = BUILD / "bin" / "meterstick-acquire"
 CYCLE = BUILD / "tests" / "bench_cycle"
+SHIM = BUILD / "tests" / "shim_fail.so"  # counts what goes to files:
+BYTES = 13  # its number of that
 REFERENCE = BUILD / "tests" / "bench_reference"
 
 # The device of github.com/FlexpowerTech/energy-meter's example
@@ -43,6 +48,14 @@ PM8000 = ("current_l1,current_l2,current_l3,voltage_l1_n,voltage_l2_n,voltage_l3
           "energy_apparent_import,energy_apparent_export")
 PLANT = ("voltage_l1_n,voltage_l2_n,voltage_l3_n,current_l1,current_l2,current_l3,power_active_total,"
          "power_reactive_total,power_apparent_total,power_factor_total,frequency,energy_active_import")
+
+# Twelve values, as whole multiples of a resolution and with all digits of a binary32
+CARD_INTEGERS = ("voltage_l1_n,voltage_l2_n,voltage_l3_n,current_l1,current_l2,current_l3,power_active_total,"
+                 "power_reactive_inductive_total,power_apparent_total,power_factor_total,frequency,"
+                 "energy_active_import")
+CARD_REALS = ("voltage_l1_n,voltage_l2_n,voltage_l3_n,current_l1,current_l2,current_l3,power_active_total,"
+              "power_reactive_total,power_apparent_total,power_active_l1,frequency,energy_active_import")
+ROWS_A_DAY = 79 * 24 * 3600 // 5
 
 # name, model, points, addresses, framing, cycles at 9600, 19200 and 115200 baud
 SETS = (
@@ -97,14 +110,20 @@ class Line:
     """A simulated line; its counters are in self.stats when it is closed."""
 
     def __init__(self, machine, directory, serial, model, addresses, wire=True):
+        """serial "": Modbus TCP, at once."""
         self.link = str(pathlib.Path(directory) / f"line-{id(self):x}")
+        where = ["--tcp", "127.0.0.1:0"]
+        if serial:
+            where = ["--pty", self.link, "--serial", serial, "--turnaround", "10 ms"]
         self.process = subprocess.Popen(
-            [METERSTICK, "simulate", "--pty", self.link, "--model", f"{model}:{addresses[0]}-{addresses[1]}",
-             "--serial", serial, "--turnaround", "10 ms", "--seed", "1"] + (["--wire"] if wire else []),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            [METERSTICK, "simulate", *where, "--model", f"{model}:{addresses[0]}-{addresses[1]}", "--seed", "1"]
+            + (["--wire"] if wire else []), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         machine.give_to_the_line(self.process.pid)
-        if not self.process.stdout.readline().startswith("ready"):
+        ready = self.process.stdout.readline()
+        if not ready.startswith("ready"):
             raise RuntimeError("the simulated line did not start")
+        if not serial:
+            self.link = "tcp:" + ready.split()[1]
         self.stats = {}
 
     def command(self, line):
@@ -149,12 +168,12 @@ def run_reference(line, serial, model, points, addresses, cycles):
 class Acquire:
     """The service on some lines, with a journal of its own."""
 
-    def __init__(self, directory, lines, serial, model, points, addresses, interval):
+    def __init__(self, directory, lines, serial, model, points, addresses, interval, more="", environment=()):
         directory = pathlib.Path(directory)
         self.run_dir = tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)  # as /run is
-        config = [f"[appliance]\ninterval = {interval}\nclock = trusted\n"]
+        config = [f"[appliance]\ninterval = {interval}\nclock = trusted\n{more}"]
         for number, line in enumerate(lines):
-            config.append(f"[bus b{number}]\nport = {line.link}\nserial = {serial}\n")
+            config.append(f"[bus b{number}]\nport = {line.link}\n" + (f"serial = {serial}\n" if serial else ""))
             for address in range(addresses[0], addresses[1] + 1):
                 config.append(f"[meter b{number}-m{address}]\nbus = b{number}\nmodel = {model}\naddress = {address}\n"
                               f"log = {points}\n")
@@ -162,7 +181,7 @@ class Acquire:
         self.log = open(directory / "log", "wb")
         self.process = subprocess.Popen(
             [ACQUIRE, "--config", directory / "meterstick.conf", "--state-dir", directory / "state", "--run-dir",
-             self.run_dir.name], stdout=self.log, stderr=self.log)
+             self.run_dir.name], stdout=self.log, stderr=self.log, env=dict(os.environ, **dict(environment)))
 
     def cpu_s(self):
         if self.process.poll() is not None:
@@ -177,12 +196,22 @@ class Acquire:
                 fields[text.split(":")[0]] = int(text.split()[1]) * 1024
         return fields["Rss"], fields["Private_Dirty"]
 
+    def committed(self):
+        """Rows."""
+        try:
+            return json.loads(pathlib.Path(self.run_dir.name, "acquire.json").read_text())["journal"]["seq"]
+        except (FileNotFoundError, KeyError):
+            return 0
+
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def stop(self):
         self.process.terminate()
         self.process.wait(timeout=20)
+
+    def __exit__(self, *_):
+        self.stop()
         self.log.close()
         self.run_dir.cleanup()
 
@@ -385,8 +414,78 @@ class Bench:
         self.table.add("RSS of acquire, 79 meters on 4 buses, MiB", 7, 5, total / MIB, form="{:.2f}", loose=1.2)
         self.table.add("private dirty of it, MiB", 2.5, 1.5, dirty / MIB, form="{:.2f}", loose=1.3)
 
+    @staticmethod
+    def mount(image, directory, stack):
+        """Whether a new ext4 is mounted there."""
+        for command in (["/sbin/mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", image],
+                        ["mount", "-o", "loop", image, directory]):
+            if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+                return False
+        stack.callback(subprocess.run, ["umount", directory], check=True)
+        return True
+
+    @contextlib.contextmanager
+    def card_of(self):
+        """A directory, and what tells the bytes that reached its device; None if nobody can here (mount wants root)."""
+        with contextlib.ExitStack() as stack:
+            directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meterstick-bench-")))
+            image, card = directory / "image", directory / "card"
+            card.mkdir()
+            with open(image, "wb") as file:
+                file.truncate(256 * MIB)
+            device = None
+            if not self.quick and os.geteuid() == 0 and self.mount(image, card, stack):
+                device = pathlib.Path(output_of("findmnt", "-n", "-o", "SOURCE", card).strip()).name
+
+            def written():
+                os.sync()
+                return 512 * int(pathlib.Path("/sys/class/block", device, "stat").read_text().split()[6])
+
+            yield card, written if device else None
+
+    def written_by_a_life(self, model, points, seconds):
+        """What 79 meters write from start to end: (rows, bytes by write() and its like, bytes that reach the device)."""
+        with self.card_of() as (card, reached), self.line("", model, (1, 79), wire=False) as line:
+            counts, state = card.parent / "counts", card / "state"
+            environment = {"LD_PRELOAD": str(SHIM), "FAIL_COUNTS": str(counts), "FAIL_BELOW": str(state)}
+            interval, commit = ("1 s", "2 s") if self.quick else ("500 ms", "1 s")
+            before = reached() if reached else 0
+            with Acquire(card, [line], None, model, points, (1, 79), interval, f"[journal]\ncommit = {commit}\n",
+                         environment) as acquire:
+                deadline = time.monotonic() + 20
+                while acquire.committed() < 79 and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                time.sleep(seconds)
+                acquire.stop()
+                rows = acquire.committed()
+            written = struct.unpack("16Q", counts.read_bytes())[BYTES]
+            return rows, written, reached() - before if reached else 0
+
+    def card(self):
+        """
+        7: what is written to the card in a day. The plant lives ten times as fast as one of 5 s whose rows are
+        committed each 10 s (quick: five times), and so has the same rows in each commit. A short life tells what a
+        segment costs by itself, a longer one what a row costs; at the end of each all is checkpointed.
+        """
+        seconds, speed = (8, 5) if self.quick else (300, 10)
+        for what, model, points in (("whole numbers", "circutor-cvm-nrg96", CARD_INTEGERS),
+                                    ("binary32", "schneider-em6400ng", CARD_REALS)):
+            short = self.written_by_a_life(model, points, 0)
+            life = self.written_by_a_life(model, points, seconds)
+            rows = life[0] - short[0]
+            segments = ROWS_A_DAY * (life[1] - short[1]) / rows / 2 / (64 * MIB)  # half of it is the log
+            day = [(ROWS_A_DAY * (life[i] - short[i]) / rows + segments * short[i]) / 1e9 for i in (1, 2)]
+            if what == "binary32":
+                self.table.note(f"with all digits of a binary32: {day[0]:.3f} GB")
+            else:
+                self.table.add(f"GB written a day, 79 x 12 {what} each 5 s", 0.4, 0.3, day[0], loose=1.3)
+            if day[1] > 0:
+                self.table.note(f"its device, with ext4's own: {day[1]:.3f} GB")
+            if rows < 0.9 * ROWS_A_DAY / 86400 * speed * seconds:
+                self.table.note(f"only {rows} rows: fewer in a commit than meant, which costs more a row")
+
     def start(self):
-        """7: from start to the first request."""
+        """8: from start to the first request."""
         def first_byte_ms():
             master, slave = os.openpty()
             tty.setraw(slave)
@@ -431,16 +530,16 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description="Measure Meterstick's figures.")
     parser.add_argument("--quick", action="store_true", help="a few, with room for a busy machine, under a minute")
-    parser.add_argument("--only", metavar="WORD", help="cycles, locked, joined, dead, cpu, memory or start")
+    parser.add_argument("--only", metavar="WORD", help="cycles, locked, joined, dead, cpu, memory, card or start")
     options = parser.parse_args()
 
-    missing = [str(path) for path in (METERSTICK, ACQUIRE, CYCLE, REFERENCE) if not path.exists()]
+    missing = [str(path) for path in (METERSTICK, ACQUIRE, CYCLE, REFERENCE, SHIM) if not path.exists()]
     if missing:
         print("not built (./dev bench builds them; libmodbus-dev is needed):", ", ".join(missing), file=sys.stderr)
         return 77
     os.environ["METERSTICK_MODELS"] = str(BUILD / "bin" / "models")
     bench = Bench(options.quick)
-    for name in ("cycles", "locked", "joined", "dead", "cpu", "memory", "start"):
+    for name in ("cycles", "locked", "joined", "dead", "cpu", "memory", "card", "start"):
         if not options.only or options.only == name:
             getattr(bench, name)()
     if bench.requests:
