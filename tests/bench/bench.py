@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-The figures that Meterstick is held to, in one table: bus time, CPU, memory, what is
-written, and start-up.
+The figures that Meterstick is held to, in one table: bus time, CPU, memory, what is written, and start-up.
 
     bench.py [--quick] [--only WORD]
 
@@ -444,7 +443,7 @@ class Bench:
             yield card, written if device else None
 
     def written_by_a_life(self, model, points, seconds):
-        """What 79 meters write from start to end: (rows, bytes by write() and its like, bytes that reach the device)."""
+        """What 79 meters write in all: (rows, bytes by write() and its like, bytes that reached the device)."""
         with self.card_of() as (card, reached), self.line("", model, (1, 79), wire=False) as line:
             counts, state = card.parent / "counts", card / "state"
             environment = {"LD_PRELOAD": str(SHIM), "FAIL_COUNTS": str(counts), "FAIL_BELOW": str(state)}

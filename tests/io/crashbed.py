@@ -12,6 +12,7 @@ import signal
 import socketserver
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -223,6 +224,7 @@ def in_parallel(jobs, workers, function):
             return function(job)
         except Exception as error:  # whatever it is, with the job that it is of
             failures.append(f"{job}: {type(error).__name__}: {error}")
+            print(failures[-1], file=sys.stderr, flush=True)  # the others may take hours
             return None
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
