@@ -190,6 +190,7 @@ static int wait_for_token(struct port_lock *lock, struct waiting *waiting, bool 
         }
         others = port_semaphore_others(&lock->semaphore, &value);
         if (others == PORT_OTHERS_NONE && value == 0) {
+            log_info("semaphore %s: whoever had it is dead: taken over", lock->name);
             *ret_adopted = true;
             return 0;
         }
@@ -232,7 +233,9 @@ static int take_token(struct port_lock *lock, int fd, uint64_t deadline_us, bool
     }
     PORT_LOCK_STEP(3);
 
-    if (before.state != PORT_HELD) {  // else its holder died with the token, which is ours with the lock
+    if (before.state == PORT_HELD) {  // its holder died with the token, which is ours with the lock
+        log_info("semaphore %s: process %u died with it: taken over", lock->name, (unsigned) before.pid);
+    } else {
         if (before.flags & PORT_FLAG_SHARED) {
             clock_sleep_until_us(MIN(before.written_us + PAUSE_US, deadline_us));
         }

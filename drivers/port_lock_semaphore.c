@@ -115,9 +115,9 @@ static int explain(const char *path, int error, char problem[static PORT_PROBLEM
         if (lstat(path, &status) == 0) {
             owner = getpwuid(status.st_uid);
             (void) snprintf(problem, PORT_PROBLEM_SIZE,
-                            "%s belongs to %s (%u) with mode %04o and is closed to us; as root: chgrp dialout %s && "
-                            "chmod 0660 %s, and be a member of dialout", path, owner ? owner->pw_name : "user",
-                            (unsigned) status.st_uid, (unsigned) status.st_mode & 07777, path, path);
+                            "semaphore closed to us (user %s, mode %04o); as root: chmod 0660 %s && chgrp dialout %s, "
+                            "and be in dialout", owner ? owner->pw_name : "?", (unsigned) status.st_mode & 07777, path,
+                            path);
             break;
         }
         (void) snprintf(problem, PORT_PROBLEM_SIZE, "%s cannot be made: %s", path, strerror(-error));

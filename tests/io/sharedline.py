@@ -53,48 +53,59 @@ class Wire:
         self.character, self.latency = 10 / baud, latency
         self.ours, self.path, self._keep = harness.raw_pty()
         self.busy_until = self.quiet_until = 0  # somebody talks; 3.5 characters more
-        self.answer, self.due = b"", None
+        self.answer, self.said, self.begins = b"", 0, 0
         self.waiting, self.late = b"", False
 
     def hear(self, now):
-        overlaps, close = self.due is not None or now < self.busy_until, now < self.quiet_until
+        overlaps, close = self.said < len(self.answer) or now < self.busy_until, now < self.quiet_until
         data = os.read(self.ours, 4096)
         self.waiting += data
+        self.answer, self.said = b"", 0
+        self.busy_until = max(now, self.busy_until) + len(data) * self.character
         if len(self.waiting) < 8:
-            self.busy_until = max(self.busy_until, now + len(data) * self.character)
             return
         frame, more = self.waiting[:8], len(self.waiting) > 8
         self.waiting = b""
         unit, function, address, count = struct.unpack(">BBHH", frame[:6])
         good = harness.crc16(frame[:6]) == frame[6:] and function in (3, 4)
-        self.busy_until = max(now, self.busy_until) + len(data) * self.character
-        self.answer, self.due = b"", None
         if good and not overlaps and not more and unit in self.units:
             words = [(100 * unit + address + i) & 0xFFFF for i in range(count)]
             pdu = struct.pack(f">BBB{count}H", unit, function, 2 * count, *words)
             self.answer = pdu + harness.crc16(pdu)
-            self.busy_until += self.latency + len(self.answer) * self.character
-            self.due = self.busy_until
+            self.begins = self.busy_until + self.latency
+            self.busy_until = self.begins + len(self.answer) * self.character
         self.quiet_until = self.busy_until + 3.3 * self.character  # 3.5, and nobody measures that well
         print(json.dumps({"at": now, "unit": unit, "address": address, "count": count, "answered": bool(self.answer),
                           "overlaps": overlaps or more or not good, "close": close and not overlaps,
                           "late": self.late}))
         self.late = False
 
-    def run(self):
-        before = time.monotonic()
-        while True:
-            ready = select.select([self.ours], [], [], 0.02 if self.due is None else max(0, self.due - before))[0]
-            now = time.monotonic()
-            self.late = self.late or now - max(before, self.due or 0) > LATE
-            before = now
-            if self.due is not None and now >= self.due and not ready:
+    def talk(self, now):
+        """Those characters of the answer that have left by now."""
+        count = len(self.answer) if now >= self.busy_until else int((now - self.begins) / self.character)
+        if count > self.said:
+            if count == len(self.answer):
                 self.busy_until = time.monotonic()  # what counts is when it could be heard
                 self.quiet_until = self.busy_until + 3.3 * self.character
-                os.write(self.ours, self.answer)
-                self.due = None
+            os.write(self.ours, self.answer[self.said:count])
+            self.said = count
+
+    def next_at(self, now):
+        """When to look again."""
+        if self.said == len(self.answer):
+            return now + 0.02
+        return self.begins + (self.said + 1) * self.character
+
+    def run(self):
+        at = time.monotonic()
+        while True:
+            ready = select.select([self.ours], [], [], max(0, at - time.monotonic()))[0]
+            now = time.monotonic()
+            self.late = self.late or now - at > LATE
             if ready:
                 self.hear(now)
+            self.talk(now)
+            at = self.next_at(now)
 
 
 def main():

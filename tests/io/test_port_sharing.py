@@ -4,13 +4,12 @@ One port and everybody who may want it at once: acquire, read, a script that onl
 they do to one another is judged by the line that they talk on (sharedline), which knows of no semaphore.
 """
 
+import itertools
 import json
 import mmap
 import os
 import pathlib
 import re
-import resource
-import signal
 import struct
 import subprocess
 import threading
@@ -41,13 +40,14 @@ current  holding 1    u16  0.01 A
 """
 
 LIVE, DEAD, READ, SCRIPTS, PROGRAM = (20, 21), 22, 23, 24, 25  # units of who asks them
+NUMBERS = itertools.count()
 VALUES = {unit: {"voltage": 10.0 * unit, "current": unit + 0.01} for unit in range(20, 26)}
 
 
 class Case(test_acquire.Case):
     def setUp(self):
         super().setUp()
-        self.name = f"/meterstick-test-{os.getpid()}-{time.monotonic_ns()}"
+        self.name = f"/meterstick-{os.getpid()}-{next(NUMBERS)}"
         self.file = pathlib.Path(f"/dev/shm/sem.{self.name[1:]}")
         self.addCleanup(self.file.unlink, missing_ok=True)
         self.model = self.directory / "shared.meter"
@@ -62,24 +62,18 @@ class Case(test_acquire.Case):
         for unit in units:
             text += f"[meter m{unit}]\nbus = wire\nmodel = {self.model}\naddress = {unit}\n"
         self.config = self.configure(text, interval=interval)
-        self.acquire(self.config, environment=self.environment)
+        self.acquired = self.acquire(self.config, environment=self.environment)
         for unit in units:
             if unit != DEAD:
                 self.wait_rows(1, f"m{unit}", 30)
 
     def script(self, line, *how, unit=SCRIPTS):
-        """The script, and the list of what it says."""
-        process = self.start("/usr/bin/python3", SCRIPT, self.name, line.where, unit, *how, stdout=subprocess.PIPE,
-                             stderr=None, text=True)
-        said = []
-
-        def listen():
-            try:
-                said.extend(map(json.loads, iter(process.stdout.readline, "")))
-            except ValueError:
-                pass  # closed: the test is over
-        threading.Thread(target=listen, daemon=True).start()
-        return process, said
+        """The script, and a function that gives what it has said."""
+        path = self.directory / f"script-{time.monotonic_ns()}"
+        with open(path, "wb") as log:
+            process = self.start("/usr/bin/python3", SCRIPT, self.name, line.where, unit, *how, stdout=log, stderr=None)
+        return process, lambda: [json.loads(text) for text in path.read_text().splitlines(keepends=True)
+                                 if text.endswith("\n")]
 
     def program(self):
         """The program in C of docs/port-sharing.md."""
@@ -96,11 +90,6 @@ class Case(test_acquire.Case):
     def value(self):
         """Of the semaphore; glibc has it in the first word of the file."""
         return struct.unpack("i", self.file.read_bytes()[:4])[0]
-
-    def end_all(self, *processes):
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-            process.wait(10)
 
     def check_rows(self, *units):
         for unit in units:
@@ -150,6 +139,7 @@ class Together(Case):
             self.assertEqual(answer["values"], VALUES[READ])
         self.assertGreater(len(got_turn), 10)
         self.assertEqual({(turn.returncode, turn.stdout, turn.stderr) for turn in got_turn}, {(0, "2500\n", "")})
+        said = said()
         self.assertGreater(len(said), 10)
         self.assertEqual({turn.get("value") for turn in said}, {2400}, "it never found the port busy for 2 s")
         self.assertLess(max(turn["waited"] for turn in said), 2)
@@ -159,6 +149,165 @@ class Together(Case):
         harness.figure(f"port shared by acquire, read, a script and a program: {len(line.heard())} requests in "
                        f"{seconds:.0f} s, {len(said)} turns of the script, which waited "
                        f"{1000 * max(turn['waited'] for turn in said):.0f} ms at most")
+
+
+class Deaths(Case):
+    """Killed in their turn, with a question on the line."""
+
+    def silence(self, line, killed, *units):
+        """How long acquire said nothing around that moment."""
+        after = harness.wait_until(lambda: [frame["at"] for frame in line.from_units(*units) if frame["at"] > killed],
+                                   40, "acquire talks again: " + self.log.read_text())
+        before = [frame["at"] for frame in line.from_units(*units) if frame["at"] <= killed]
+        return after[0] - before[-1]
+
+    def kill_in_its_turn(self, line, *how):
+        process, said = self.script(line, *how)
+        harness.wait_until(lambda: any("holds" in turn for turn in said()), 20, "it has the port")
+        self.assertEqual(self.value(), 0)
+        killed = time.monotonic()
+        process.kill()
+        process.wait()
+        return killed
+
+    def test_a_script_that_dies_in_its_turn_is_found_out_at_once(self):
+        """Fault 17, nobody else there"""
+        line = SharedLine(self, [*LIVE, SCRIPTS])
+        self.plant(line, *LIVE)
+        inode = self.file.stat().st_ino
+        for _ in range(3):
+            silence = self.silence(line, self.kill_in_its_turn(line, "hold"), *LIVE)
+            self.assertLess(silence, 5)
+        self.assertEqual(self.log.read_text().count("whoever had it is dead: taken over"), 3)
+        self.check_line(line)
+        self.check_rows(*LIVE)
+        self.assertEqual(self.file.stat().st_ino, inode)
+        script, said = self.script(line)  # and the next one has its turn
+        harness.wait_until(lambda: len(said()) > 3, 20, "turns of the next one")
+        self.assertIsNone(script.poll())
+
+    def test_a_script_that_dies_while_another_looks_on_costs_20_s_at_most(self):
+        """Fault 17, without proof"""
+        line = SharedLine(self, [*LIVE, SCRIPTS])
+        self.plant(line, *LIVE)
+        _, looks = self.script(line, "look")
+        harness.wait_until(looks, 20, "it looks")
+        killed = self.kill_in_its_turn(line, "hold")
+        harness.wait_until(lambda: "another program uses the port" in str(self.status()), 20, "the status says so")
+        silence = self.silence(line, killed, *LIVE)
+        self.assertGreater(silence, 9, "five times what the others wait: it might be alive")
+        self.assertLessEqual(silence, 20)
+        self.check_line(line)
+        log = self.log.read_text()
+        self.assertIn("another program uses the port all the time", log)
+        self.assertIn(f"semaphore {self.name}: not given back for 10 s while the line was still: taken for lost", log)
+        rows = len(self.rows())
+        self.wait_rows(rows + 4)
+        self.check_rows(*LIVE)
+        harness.figure(f"a script killed in its turn, another looking on: silence of ours {silence:.1f} s")
+
+    def test_read_that_dies_in_its_turn_costs_a_rest_of_the_line(self):
+        """Fault 16"""
+        line = SharedLine(self, [*LIVE])  # nobody answers what it asks
+        self.plant(line, *LIVE)
+        for _ in range(3):
+            count = len(line.from_units(READ))
+            process = self.start(harness.BIN / "meterstick", "read", "--model", self.model, "--port", line.where,
+                                 "--address", READ, "--state-dir", self.state, "--timeout", "900 ms",
+                                 env=self.environment)
+            harness.wait_until(lambda: len(line.from_units(READ)) > count, 20, "it has asked")
+            killed = time.monotonic()
+            process.kill()
+            process.wait()
+            self.assertLess(self.silence(line, killed, *LIVE), 5)
+        self.assertRegex(self.log.read_text(), f"semaphore {self.name}: process [0-9]+ died with it: taken over")
+        self.check_line(line)
+        self.check_rows(*LIVE)
+
+    def test_acquire_that_dies_in_its_turn_does_not_stop_read(self):
+        """Fault 16, the other way round: what a dead service leaves behind"""
+        line = SharedLine(self, [*LIVE, READ], latency=0.05)
+        self.plant(line, *LIVE)
+        acquire = self.acquired
+        harness.wait_until(lambda: self.value() == 0, 20, "a turn")
+        acquire.kill()
+        acquire.wait()
+        began = time.monotonic()
+        self.assertEqual(self.ask(line)["values"], VALUES[READ])
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(self.value(), 1)
+        self.check_line(line)
+
+
+class Holds(Case):
+    """How long somebody else has to wait. DESIGN section 2: a hold is 1 s at most."""
+
+    def turns(self, count):
+        """How long the semaphore was 0, each time; seen from outside, and not counted where nobody looked."""
+        found, since, looked = [], None, time.monotonic()
+        end = looked + 60
+        with open(self.file, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
+            whole = False
+            while len(found) < count and looked < end:
+                now = time.monotonic()
+                whole = whole and now - looked < 0.004  # less than they stay away
+                looked = now
+                if struct.unpack("i", memory[:4])[0] > 0:
+                    if since is not None and whole:
+                        found.append(now - since)
+                    since, whole = None, True
+                elif since is None:
+                    since = now
+                time.sleep(0.0005)
+        return found
+
+    def test_no_turn_is_longer_than_a_second(self):
+        """A slow line, long answers, and a meter that never answers: it is all split"""
+        line = SharedLine(self, LIVE, baud=1200, latency=0.05)
+        names = [f"energy_{kind}_{way}{phase}" for kind in ("active", "reactive") for way in ("import", "export")
+                 for phase in ("", "_l1", "_l2")]
+        points = "".join(f"{name}  holding {10 + 4 * n}  i64.abcd  1 {'varh' if 'reactive' in name else 'Wh'}\n"
+                         for n, name in enumerate(names))  # 48 registers: 1 s at 1200 Bd
+        self.model.write_text(MODEL.replace("9600", "1200").replace("voltage, current", ", ".join(names)) + points)
+        self.plant(line, *LIVE, DEAD, interval="1 s", more="timeout = 2 s\n")
+        turns = self.turns(20)
+        self.assertEqual(len(turns), 20)
+        self.assertGreater(max(turns), 0.3)
+        self.assertLessEqual(max(turns), 1.005)
+        self.check_line(line)
+
+    def test_a_script_waits_for_a_turn_and_never_for_two_seconds(self):
+        line = SharedLine(self, [*LIVE, SCRIPTS], baud=1200, latency=0.05)
+        self.model.write_text(MODEL.replace("9600", "1200"))
+        self.plant(line, *LIVE, DEAD, interval="1 s", more="timeout = 2 s\n")
+        script, said = self.script(line)
+        harness.wait_until(lambda: len(said()) >= 8, 60, "its turns")
+        said = said()
+        self.assertIsNone(script.poll())
+        self.assertNotIn({"busy": True}, said)
+        self.assertLess(max(turn["waited"] for turn in said), 2)
+        self.check_line(line)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root can be two users")
+class Users(Case):
+    def test_a_semaphore_of_another_user_is_named_with_its_remedy(self):
+        """Hazard h5, fault 20"""
+        line = SharedLine(self, LIVE)
+        os.chmod(line.where, 0o666)
+        self.file.write_bytes(struct.pack("iiQQQ", 1, 0, 0, 0, 0))
+        os.chmod(self.file, 0o600)
+        for path in (self.directory, self.directory / "locks"):
+            os.chmod(path, 0o777)
+        text = f"[bus wire]\nport = {line.where}\nlock = {self.name}\n[meter m20]\nmodel = {self.model}\naddress = 20\n"
+        self.acquire(self.configure(text), environment=self.environment, user=65534, group=65534, extra_groups=[])
+        remedy = f"chmod 0660 {self.file}"
+        harness.wait_until(lambda: remedy in self.log.read_text(), 30, "it is named")
+        harness.wait_until(lambda: remedy in str(self.status()), 20, "and in the status")
+        self.assertEqual(line.heard(), [])
+        os.chmod(self.file, 0o666)
+        self.wait_rows(2, "m20", 30)
+        self.assertEqual(line.overlaps(), [])
 
 
 if __name__ == "__main__":
