@@ -74,27 +74,30 @@ GLITCHES = {
 
 
 class Script:
-    """Meters on one line, each of which holds the next of its words at each poll, and keeps the last."""
+    """Meters on one line, each of which holds the next of its words in each slice, and keeps the last."""
 
     def __init__(self):
         self.words = {}
-        self.at = {}     # unit: (which of them, since when)
+        self.at = {}             # unit: (which of them, in which slice)
+        self.begin = None
+        self.disturbed = False   # asked twice in a slice: an answer was late, or the poll
         for unit, (_, words, *_) in enumerate(GLITCHES.values(), 1):
             self.words[unit] = [bytes.fromhex(word) for word in words.split()]
 
     def answer(self, frame):
         unit, function, _, count = struct.unpack_from(">BBHH", frame, 6)
-        index, since = self.at.get(unit, (-1, 0))
-        if time.monotonic() - since > INTERVAL_S * 0.6:  # else it is the same poll, asked again
-            index, since = index + 1, time.monotonic()
-            self.at[unit] = index, since
-        data = self.words[unit][min(index, len(self.words[unit]) - 1)]
+        self.begin = self.begin or time.monotonic() - 0.3 * INTERVAL_S  # polls come soon after a slice began
+        now = int((time.monotonic() - self.begin) / INTERVAL_S)
+        index, since = self.at.get(unit, (-1, -1))
+        self.disturbed |= now == since and index > 0  # before the first poll it is asked whether it is there
+        self.at[unit] = index + (now != since), now
+        data = self.words[unit][min(self.at[unit][0], len(self.words[unit]) - 1)]
         assert len(data) == 2 * count, (unit, count)
         pdu = struct.pack(">BBB", unit, function, len(data)) + data
         return [(0, frame[:4] + struct.pack(">H", len(pdu)) + pdu)]
 
     def are_over(self):
-        return all(self.at.get(unit, (0, 0))[0] >= len(words) for unit, words in self.words.items())
+        return self.disturbed or all(self.at.get(unit, (0, 0))[0] >= len(words) for unit, words in self.words.items())
 
 
 def any_seq(text):
@@ -109,15 +112,12 @@ class Counters(test_acquire.Case):
         return rows[0], rows[1:]
 
     def test_each_glitch_is_held_back_named_and_judged_and_the_energy_is_exact(self):
-        script = Script()
-        liar = harness.Liar("tcp", script.answer)
-        self.addCleanup(liar.close)
-        meters = "".join(f"[meter {name}]\nbus = b\nmodel = {model}\naddress = {unit}\nlog = {point}\n"
-                         f"max_power = {MAX_POWER}\n"
-                         for unit, (name, ((model, point), *_)) in enumerate(GLITCHES.items(), 1))
-        process = self.acquire(self.configure(f"[bus b]\nport = {liar.where}\n{meters}", interval=f"{INTERVAL_S} s"))
-        harness.wait_until(script.are_over, 60, "all words are read")
-        self.end(process)
+        for attempt in range(4):
+            self.state = self.directory / f"state-{attempt}"
+            if self.run_script():
+                break
+        else:
+            self.fail("this machine is too busy for polls that come in their slices")
 
         rows, events = self.all_rows(), self.guards_events()
         for name, ((_, point), _, values, codes, says, energy) in GLITCHES.items():
@@ -127,6 +127,19 @@ class Counters(test_acquire.Case):
         document = (harness.SOURCE / "docs" / "counters.md").read_text()
         for code, text in events["zero"]:
             self.assertIn(f"{code:<8} {any_seq(text.replace('zero:', 'kitchen:'))}", any_seq(document))
+
+    def run_script(self):
+        """False: a poll was late."""
+        script = Script()
+        liar = harness.Liar("tcp", script.answer)
+        self.addCleanup(liar.close)
+        meters = "".join(f"[meter {name}]\nbus = b\nmodel = {model}\naddress = {unit}\nlog = {point}\n"
+                         f"max_power = {MAX_POWER}\n"
+                         for unit, (name, ((model, point), *_)) in enumerate(GLITCHES.items(), 1))
+        process = self.acquire(self.configure(f"[bus b]\nport = {liar.where}\n{meters}", interval=f"{INTERVAL_S} s"))
+        harness.wait_until(script.are_over, 60, "all words are read")
+        self.end(process, within=20)
+        return not script.disturbed
 
     def all_rows(self):
         """{meter: [(seq, quality, value)]}"""
