@@ -31,7 +31,8 @@
 #define SLICE_US      UINT64_C(20000)    // between two looks at what else may have happened
 #define DOUBT_US      UINT64_C(500)      // the same if one of ours may have died with the token
 #define SLICE_MAX_US  UINT64_C(2000000)  // as long as other programs wait
-#define HEARTBEAT_MS  200                // who writes no witness for longer does not watch any more
+#define LASTING_US    UINT64_C(1500000)  // no turn is that long; all but the whole of a wait of 2 s
+#define HEARTBEAT_MS  500                // who writes no witness for longer does not watch any more
 #define REMEMBER_US   UINT64_C(60000000)
 
 struct port_lock {
@@ -124,7 +125,8 @@ static void put_waiting(const struct port_lock *lock, const struct waiting *wait
     witness.due_ms = (uint32_t) ((due_us - MIN(due_us, witness.written_us)) / 1000 + HEARTBEAT_MS);
     witness.activity = waiting->activity;
     witness.stuck_ms = (witness.written_us - waiting->still_since_us) / 1000;
-    witness.flags = witness.written_us - waiting->began_us >= SLICE_MAX_US ? PORT_FLAG_LASTING : 0;
+    witness.flags = witness.written_us - MAX(waiting->began_us, waiting->still_since_us) >= LASTING_US
+                        ? PORT_FLAG_LASTING : 0;
     port_side_write(&lock->side, &witness);
 }
 

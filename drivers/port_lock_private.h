@@ -71,7 +71,7 @@ void port_semaphore_post(struct port_semaphore *semaphore);
 enum port_state { PORT_FREE, PORT_WANT, PORT_HELD, PORT_POSTING };
 
 #define PORT_FLAG_SHARED  1  // released with somebody else about: let them in first
-#define PORT_FLAG_LASTING 2  // watched for longer than others wait: stuck_ms counts after a break, too
+#define PORT_FLAG_LASTING 2  // watched for longer than a turn lasts: stuck_ms counts after a break, too
 
 struct port_witness {
     uint32_t magic;

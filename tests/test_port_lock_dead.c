@@ -172,6 +172,45 @@ static void test_the_patience_of_dead_waiters_adds_up(void)
     end(looker);
 }
 
+/* As acquire waits: for 2 s less what it took to begin, and then it looks at its port again a second later. */
+static void test_patience_outlives_the_pauses_of_who_waits(void)
+{
+    struct place place = place_new();
+    auto_port_lock struct port_lock *lock = lock_of(&place);
+    pid_t looker = child(client_looks, &place);
+
+    test_stuck_us = 4000000;
+    end(child(client_holds, &place));
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_EQ(take(lock, 1700), -ETIMEDOUT);
+        clock_sleep_until_us(clock_monotonic_us() + 800000);
+    }
+    CHECK(took_us(lock, 20000, 1) < 2000000);  // alone it would have been 4 s
+    end(looker);
+}
+
+/* The kill table's "after the others leave": a look is never more than 2 s away, 10 s of patience are. Fault 17 */
+static void test_the_proof_comes_when_the_others_have_left(void)
+{
+    struct place place = place_new();
+    pid_t looker = child(client_looks, &place), pid;
+    uint64_t began_us;
+    int status;
+
+    end(child(client_holds, &place));
+    pid = child_new();
+    if (pid == 0) {
+        _exit(take(lock_of(&place), 20000));
+    }
+    clock_sleep_until_us(clock_monotonic_us() + 1000000);
+    CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
+    end(looker);
+    began_us = clock_monotonic_us();
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(WEXITSTATUS(status), 1);
+    CHECK(clock_monotonic_us() - began_us < 5000000);
+}
+
 /* The line moves: whoever has the token is alive, however long it takes. */
 static void test_activity_of_the_line_renews_the_patience(void)
 {
@@ -429,7 +468,9 @@ static void test_what_is_held_is_given_back_at_the_end(void)
 TESTS(test_whoever_dies_at_any_step_the_next_one_gets_the_port, test_dead_ones_in_a_row_change_nothing,
       test_the_token_of_a_dead_client_is_adopted_by_proof, test_without_proof_patience_decides,
       test_what_a_dead_one_held_is_inherited_at_once, test_a_living_holder_is_waited_for_and_told,
-      test_patience_is_inherited, test_the_patience_of_dead_waiters_adds_up, test_activity_of_the_line_renews_the_patience,
+      test_patience_is_inherited, test_the_patience_of_dead_waiters_adds_up,
+      test_patience_outlives_the_pauses_of_who_waits, test_the_proof_comes_when_the_others_have_left,
+      test_activity_of_the_line_renews_the_patience,
       test_a_client_that_leaves_no_gap_is_not_taken_for_dead,
       test_a_stopped_holder_blocks_the_others_until_it_is_killed,
       test_without_a_side_lock_the_semaphore_alone_serves, test_nobody_guesses_without_a_side_lock,

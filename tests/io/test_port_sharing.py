@@ -270,8 +270,9 @@ class Holds(Case):
                          for n, name in enumerate(names))  # 48 registers: 1 s at 1200 Bd
         self.model.write_text(MODEL.replace("9600", "1200").replace("voltage, current", ", ".join(names)) + points)
         self.plant(line, *LIVE, DEAD, interval="1 s", more="timeout = 2 s\n")
-        turns = self.turns(20)
-        self.assertEqual(len(turns), 20)
+        turns = self.turns(10)
+        self.assertEqual(len(turns), 10)
+        harness.figure(f"turns of ours on a line of 1200 Bd: {1000 * max(turns):.0f} ms at most")
         self.assertGreater(max(turns), 0.3)
         self.assertLessEqual(max(turns), 1.005)
         self.check_line(line)
