@@ -413,6 +413,50 @@ static void test_a_segment_that_turns_out_to_be_damaged_in_use_is_set_aside_when
     remove_directory();
 }
 
+static int64_t add_event(struct journal *journal, const struct epoch *epoch)
+{
+    auto_database struct database *database = NULL;
+    char path[512];
+    int64_t id = 0;
+
+    CHECK_EQ(journal_add_event(journal, epoch->number, 1000, "boot", "a boot"), 0);
+    CHECK_EQ(journal_commit(journal, 1000), 0);
+    CHECK_EQ(database_open(segment_path(BLOCK * (epoch->boot_id[0] - 'a'), path), DATABASE_READ, &database), 0);
+    CHECK_EQ(database_number(database, "SELECT max(id) FROM event", &id), 1);
+    return id;
+}
+
+/* What a segment gave is not known where it cannot be read: whoever follows events by id must miss none. */
+static void test_no_event_id_is_given_twice(void)
+{
+    for (int newest = 0; newest < 2; newest++) {
+        struct journal *writer;
+        struct epoch epoch;
+        char path[512];
+
+        make_directory();
+        writer = open_writer(BOOT_A, CLOCK_NTP, &epoch);
+        add_row(writer, &epoch, add_kitchen(writer), 1000, 1);
+        CHECK_EQ(journal_commit(writer, 1000), 0);
+        journal_close(writer);
+        writer = open_writer(BOOT_B, CLOCK_NTP, &epoch);
+        CHECK_EQ(add_event(writer, &epoch), 1);
+        journal_close(writer);
+        if (!newest) {
+            writer = open_writer(BOOT_C, CLOCK_NTP, &epoch);
+            add_row(writer, &epoch, add_kitchen(writer), 1000, 1);
+            CHECK_EQ(journal_commit(writer, 1000), 0);
+            journal_close(writer);
+        }
+        zero_the_header(segment_path(BLOCK, path));
+
+        writer = open_writer(BOOT_C, CLOCK_NTP, &epoch);
+        CHECK(add_event(writer, &epoch) > (int64_t) BAD_ROWS);
+        journal_close(writer);
+        remove_directory();
+    }
+}
+
 static void test_what_was_set_aside_goes_with_its_neighbours(void)
 {
     struct journal *writer;
@@ -454,4 +498,4 @@ TESTS(test_a_damaged_segment_is_set_aside_and_logging_goes_on_far_above_it,
       test_a_writer_killed_between_setting_aside_and_going_on_says_the_same,
       test_rows_that_were_in_a_damaged_log_are_lost_alone, test_an_empty_log_is_no_damage,
       test_a_segment_that_turns_out_to_be_damaged_in_use_is_set_aside_when_it_is_closed,
-      test_what_was_set_aside_goes_with_its_neighbours)
+      test_what_was_set_aside_goes_with_its_neighbours, test_no_event_id_is_given_twice)

@@ -274,10 +274,14 @@ static int read_state(struct database *database, struct state *ret)
     return 0;
 }
 
-/* A segment without rows or events says nothing about the last one: those before it do. */
+/*
+ * A segment without rows or events says nothing about the last one: those before it do. 1: one of them could not be
+ * asked, and what it had is not known. A damaged old segment is the reader's trouble, not a reason to stop logging.
+ */
 static int ask_before(struct journal *journal, uint64_t first, const char *sql, int64_t *ret)
 {
     const struct segments *segments = &journal->reader.segments;
+    bool passed = false;
     int r;
 
     for (size_t i = segments->count; i > 0; i--) {
@@ -291,13 +295,16 @@ static int ask_before(struct journal *journal, uint64_t first, const char *sql, 
         if (r >= 0) {
             r = database_number(database, sql, ret);
         }
-        if (r == 1 || r == -ENOMEM) {
-            return MIN(r, 0);
+        if (r == -ENOMEM) {
+            return r;
         }
-        // a damaged old segment is the reader's trouble, not a reason to stop logging
+        if (r == 1) {
+            break;
+        }
+        passed = passed || r < 0;
     }
 
-    return 0;
+    return passed;
 }
 
 /* read_state(), and where the tables are empty what the segments before say. */
@@ -312,11 +319,12 @@ static int settle_state(struct journal *journal, uint64_t first, struct database
 
     if (ret->last_event == 0) {
         r = ask_before(journal, first, "SELECT max(id) FROM event", &ret->last_event);
+        ret->last_event += r > 0 ? (int64_t) SEGMENT_BAD_ROWS : 0;  // no id is given twice
     }
     if (r >= 0 && ret->last_seq == 0) {
         r = ask_before(journal, first, "SELECT max(seq) FROM sample", &ret->last_seq);
     }
-    return r;
+    return MIN(r, 0);
 }
 
 static void take_state(struct writer *writer, const struct state *state)
