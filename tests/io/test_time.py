@@ -337,8 +337,91 @@ class Steps(Case):
                                    msg=f"seq {seq} {quality}")
         self.check_days(self.stick(), boots)
 
+    def test_a_clock_that_is_set_again_and_again_stays_watched(self):
+        """It may be set between two looks of ours: timerfd_settime(2) itself then says ECANCELED."""
+        self.begin("1 s", clock="trusted", rate=1, wall=BASE)
+        process = self.acquire()
+        self.wait_rows(1)
+        for _ in range(3000):
+            self.clock.step(0)
+        delays_ms = []
+        for _ in range(7):
+            since_ms = self.clock.boot_ms()
+            self.clock.step(10)
+            number = len(delays_ms) + 1
+            try:
+                harness.wait_until(lambda number=number: self.log.read_text().count("the clock was set") == number, 20,
+                                   "a step that is noticed")
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {delays_ms} {self.log.read_text()}") from None
+            delays_ms.append(self.clock.boot_ms() - since_ms)
+            time.sleep(0.1)
+        self.assertLess(sorted(delays_ms)[3], 500, delays_ms)  # every 2 s there is a look anyway
+        self.end(process)
+
+    @unittest.skipUnless(has_dbus(), "needs dbus-daemon, python3-dbus and python3-gi")
+    def test_ntp_and_a_person(self):
+        """What timedate1 said before a step is not about the clock as it is now."""
+        answer = self.directory / "answer"
+        answer.write_text("yes")
+        address = f"unix:path={self.directory}/bus"
+        daemon = self.start("dbus-daemon", "--session", "--nofork", "--print-address", f"--address={address}",
+                            stdout=subprocess.PIPE)
+        daemon.stdout.readline()
+        service = self.start("/usr/bin/python3", "-c", TIMEDATE, address, answer, stdout=subprocess.PIPE)
+        self.assertEqual(service.stdout.readline(), b"ready\n")
+        self.begin("1 s", rate=2, wall=BASE)
+        process = self.acquire(DBUS_SYSTEM_BUS_ADDRESS=address)
+        self.wait_letter("N")
+        self.wait_rows()
+        answer.write_text("no")
+        self.clock.step(HOUR_S)                  # a person
+        self.wait_letter("R")
+        self.wait_rows()
+        self.assertNotIn("the clock was set (N)", self.log.read_text())
+        self.clock.step(50 * YEAR_S)             # nobody
+        self.wait_letter("E")
+        answer.write_text("yes")
+        self.clock.step(-50 * YEAR_S - HOUR_S)   # NTP
+        self.wait_letter("N")
+        self.wait_rows()
+        self.end(process)
+        self.assertRegex(self.letters(), "^[EU]?NRER?N$")
+        boots = self.check_journal(1)
+        self.assertEqual([row[0] for row in self.export()], sorted(boots))
+        self.check_days(self.stick(), boots)
+
     def is_sane(self):
         return abs(self.clock.wall() - BASE) < 86400
+
+
+class Days(Case):
+    def test_days_on_which_the_clocks_change(self):  # fault 55
+        """Berlin's are of 23 and 25 hours: each row is in the file of its day, also those of the hour that comes twice."""
+        self.begin("10 s", clock="trusted", rate=200, busy_rate=20, wall=wall_of(2026, 3, 28, 22, 58))
+        process = self.acquire()
+        moments = [wall_of(2026, 3, 28, 23), wall_of(2026, 3, 29, 1), wall_of(2026, 3, 29, 22),
+                   wall_of(2026, 10, 24, 22), wall_of(2026, 10, 25, 0), wall_of(2026, 10, 25, 1),
+                   wall_of(2026, 10, 25, 23)]
+        for moment in moments:
+            self.clock.set(moment - 60)
+            self.clock.wait(120)
+        self.end(process)
+        boots = self.check_journal(10)
+        rows = self.export()
+        self.assertEqual([row[0] for row in rows], sorted(boots))
+        for moment in moments:
+            self.assertGreaterEqual(len([row for row in rows if moment - 60 <= row[1] < moment]), 5, moment)
+            self.assertGreaterEqual(len([row for row in rows if moment <= row[1] < moment + 60]), 5, moment)
+        files = self.stick()
+        self.check_days(files, boots)
+        self.assertEqual(sorted(files), ["2026-03-28.csv", "2026-03-29.csv", "2026-03-30.csv", "2026-10-24.csv",
+                                         "2026-10-25.csv", "2026-10-26.csv"])
+        for name, of_day in files.items():
+            self.assertEqual([row["utc"] for row in of_day], sorted(row["utc"] for row in of_day), name)
+        hours = [row["local"][11:13] for row in files["2026-10-25.csv"]]
+        self.assertIn(["02", "02", "02"], [hours[at:at + 3] for at in range(len(hours))])
+        self.assertFalse([row for row in files["2026-03-29.csv"] if row["local"][11:13] == "02"])
 
 
 if __name__ == "__main__":

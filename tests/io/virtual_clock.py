@@ -7,7 +7,6 @@ says and goes on while the program is ended and begun again; the wall clock is s
 import mmap
 import os
 import pathlib
-import struct
 import time
 import uuid
 
@@ -33,6 +32,7 @@ class VirtualClock:
         self.path.write_bytes(bytes(4096))
         self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         self._map = mmap.mmap(self._fd, 4096)
+        self._words = memoryview(self._map).cast("q")  # each is written at once; struct.pack_into() writes zeroes first
         self._put(SLOTS, time.monotonic_ns())
         self._put(SLOTS + 1, boot_s * SECOND)
         self._put(SLOTS + 2, rate)
@@ -44,14 +44,15 @@ class VirtualClock:
         self.boot()
 
     def close(self):
+        self._words.release()
         self._map.close()
         os.close(self._fd)
 
     def _get(self, index):
-        return struct.unpack_from("q", self._map, 8 * index)[0]
+        return self._words[index]
 
     def _put(self, index, value):
-        struct.pack_into("q", self._map, 8 * index, value)
+        self._words[index] = value
 
     def environment(self, **more):
         """What a program needs to live by these clocks. Its bus for timedate1 is nowhere unless `more` says so."""
@@ -71,7 +72,7 @@ class VirtualClock:
     def boot_ns(self):
         while True:
             version = self._get(VERSION)
-            real, virtual, rate, limit = struct.unpack_from("4q", self._map, 8 * (SLOTS + 4 * (version % 2)))
+            real, virtual, rate, limit = self._words[SLOTS + 4 * (version % 2):][:4]
             now = min(virtual + (time.monotonic_ns() - real) * rate, limit)
             if self._get(VERSION) == version:
                 return max(now, self._get(LATEST))
@@ -104,7 +105,8 @@ class VirtualClock:
         """Run at that rate from now on, when a program has ended."""
         version = self._get(VERSION)
         now = self.boot_ns()
-        struct.pack_into("4q", self._map, 8 * (SLOTS + 4 * ((version + 1) % 2)), time.monotonic_ns(), now, rate, NEVER)
+        for index, value in enumerate((time.monotonic_ns(), now, rate, NEVER)):
+            self._put(SLOTS + 4 * ((version + 1) % 2) + index, value)
         self._put(VERSION, version + 1)
         self.run_at(rate)
 

@@ -44,6 +44,7 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define CHUNK_NS  (10 * INT64_C(1000000))  // so soon a wait notices another rate
+#define SHORT_NS  (50 * INT64_C(1000))
 #define NEVER     INT64_MAX
 #define FREE      (INT64_MAX - 1)
 #define TIMERS    16
@@ -153,13 +154,13 @@ static int64_t wanted_rate(void)
 static void renew(void)
 {
     uint64_t version = atomic_load(&file->version);
-    int64_t now = real_ns(), limit_ns = NEVER;
+    int64_t real = real_ns(), now = slot_ns(&file->slots[version % 2], real), limit_ns = NEVER;
 
     for (unsigned i = 1; i < thread_count; i++) {
         limit_ns = untils_ns[i] < limit_ns ? untils_ns[i] : limit_ns;
     }
-    file->slots[(version + 1) % 2] = (struct slot){ now, slot_ns(&file->slots[version % 2], now), wanted_rate(),
-                                                    limit_ns };
+    limit_ns = limit_ns > now ? limit_ns : now;
+    file->slots[(version + 1) % 2] = (struct slot){ real, now, wanted_rate(), limit_ns };
     atomic_store(&file->version, version + 1);
 }
 
@@ -229,14 +230,19 @@ static void end_wait(void)
     errno = error;
 }
 
-/* How long to wait really, at most, for a virtual time. */
-static struct timespec rest_until(int64_t until_ns)
+/*
+ * How long to wait really, at most, for a virtual time. tries: how often this wait was too short, since the clocks went
+ * slower than they may: the longer the next one is. That it is then too long costs nothing but real time.
+ */
+static struct timespec rest_until(int64_t until_ns, unsigned *tries)
 {
     int64_t left_ns = until_ns == NEVER ? NEVER : until_ns - now_ns();
-    int64_t rate = atomic_load(&file->rate);
+    int64_t least_ns = *tries > 0 ? SHORT_NS << (*tries < 3 ? *tries : 3) : 0;
 
+    ++*tries;
     settle();  // another rate may be wanted by now
-    left_ns = left_ns <= 0 ? 0 : left_ns / rate + 1;
+    left_ns = left_ns <= 0 ? 0 : left_ns / atomic_load(&file->rate) + 1;
+    left_ns = left_ns > 0 && left_ns < least_ns ? least_ns : left_ns;
     return timespec_of(left_ns < CHUNK_NS ? left_ns : CHUNK_NS);
 }
 
@@ -349,6 +355,7 @@ static int poll_soon(struct pollfd *fds, nfds_t count, int64_t until_ns)
 int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
     int64_t until_ns = timeout ? after_ns(timeout) : NEVER;
+    unsigned tries = 0;
     int r;
 
     if (timeout && ns_of(timeout) == 0) {
@@ -360,7 +367,7 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, cons
     }
     begin_wait(until_ns);
     do {
-        const struct timespec rest = rest_until(until_ns);
+        const struct timespec rest = rest_until(until_ns, &tries);
 
         r = REAL(ppoll)(fds, count, &rest, mask);
     } while (r == 0 && now_ns() < until_ns);
@@ -377,9 +384,11 @@ int poll(struct pollfd *fds, nfds_t count, int timeout)
 
 static int sleep_until(int64_t until_ns)
 {
+    unsigned tries = 0;
+
     begin_wait(until_ns);
     while (now_ns() < until_ns) {
-        const struct timespec rest = rest_until(until_ns);
+        const struct timespec rest = rest_until(until_ns, &tries);
 
         REAL(clock_nanosleep)(CLOCK_MONOTONIC, 0, &rest, NULL);
     }
@@ -411,11 +420,12 @@ unsigned sleep(unsigned s)
 
 static int wait_for_condition(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until_ns)
 {
+    unsigned tries = 0;
     int r;
 
     begin_wait(until_ns);
     do {
-        const struct timespec rest = rest_until(until_ns), until = timespec_of(real_ns() + ns_of(&rest));
+        const struct timespec rest = rest_until(until_ns, &tries), until = timespec_of(real_ns() + ns_of(&rest));
 
         r = REAL(pthread_cond_clockwait)(condition, mutex, CLOCK_MONOTONIC, &until);
     } while (r == ETIMEDOUT && now_ns() < until_ns);
@@ -445,11 +455,12 @@ int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, co
 int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *until)
 {
     int64_t until_ns = boot_ns_of(clock, until);
+    unsigned tries = 0;
     int r;
 
     begin_wait(until_ns);
     do {
-        const struct timespec rest = rest_until(until_ns), real_until = timespec_of(real_ns() + ns_of(&rest));
+        const struct timespec rest = rest_until(until_ns, &tries), real_until = timespec_of(real_ns() + ns_of(&rest));
 
         r = REAL(sem_clockwait)(semaphore, CLOCK_MONOTONIC, &real_until);
     } while (r < 0 && errno == ETIMEDOUT && now_ns() < until_ns);
@@ -622,6 +633,7 @@ int epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, c
 {
     const struct timespec at_once = { 0 };
     const int64_t until_ns = timeout < 0 ? NEVER : now_ns() + timeout * (SECOND_NS / 1000);
+    unsigned tries = 0;
     int r;
 
     r = REAL(epoll_pwait2)(epoll, events, count, &at_once, mask);
@@ -634,7 +646,7 @@ int epoll_pwait(int epoll, struct epoll_event *events, int count, int timeout, c
         struct timespec rest;
 
         wait_on(next_ns ? next_ns : now_ns());
-        rest = next_ns ? rest_until(next_ns) : timespec_of(CHUNK_NS);
+        rest = next_ns ? rest_until(next_ns, &tries) : timespec_of(CHUNK_NS);
         r = REAL(epoll_pwait2)(epoll, events, count, &rest, mask);
     } while (r == 0 && now_ns() < until_ns);
     end_wait();
