@@ -202,18 +202,34 @@ static void keep_learned(struct bus *bus, struct bus_meter *meter)
     }
 }
 
-static void tell_overload(struct bus *bus, const struct bus_meter *meter)
+/* Each meter that answers has its own round: the bus keeps the intervals if all of them do. */
+static void tell_overload(struct bus *bus, uint64_t now_us)
 {
-    const uint32_t interval_ms = meter->config->interval_ms;
+    struct overload_round worst = { 0, 1 };
     char cycle[TEXT_DURATION_SIZE], interval[TEXT_DURATION_SIZE];
 
-    if (!bus->overload_told && meter->cycle_ms > interval_ms + interval_ms / 2) {
+    for (unsigned i = 0; i < bus->meter_count; i++) {
+        const struct bus_meter *meter = &bus->meters[i];
+
+        if (meter->health.state == HEALTH_LIVE) {
+            worst = overload_worse(worst, (struct overload_round){ meter->cycle_ms, meter->config->interval_ms });
+        }
+    }
+    if (worst.cycle_ms == 0) {
+        return;  // nobody was measured
+    }
+    (void) text_duration(worst.cycle_ms, cycle);
+    (void) text_duration(worst.interval_ms, interval);
+    switch (overload_update(&bus->overload, worst, now_us)) {
+    case OVERLOAD_BEGAN:
         log_warning("bus '%s' needs %s for a round, more than the interval of %s: meters are read as often as it can",
-                    bus->name, text_duration(meter->cycle_ms, cycle), text_duration(interval_ms, interval));
-        bus->overload_told = true;
-    } else if (bus->overload_told && meter->cycle_ms < interval_ms + interval_ms / 10) {
-        log_info("bus '%s' keeps the interval of %s again", bus->name, text_duration(interval_ms, interval));
-        bus->overload_told = false;
+                    bus->name, cycle, interval);
+        break;
+    case OVERLOAD_ENDED:
+        log_info("bus '%s' keeps the interval of %s again", bus->name, interval);
+        break;
+    case OVERLOAD_NO_NEWS:
+        break;
     }
 }
 
@@ -268,7 +284,7 @@ void bus_poll_meter(struct bus *bus, unsigned index)
     meter->status.skipped = bus->schedule.entries[index].skipped;
     (void) pthread_mutex_unlock(&bus->mutex);
     bus_meter_log(meter, bus->name, change, &poll, &bus->rates);
-    tell_overload(bus, meter);
+    tell_overload(bus, now_us);
     if (change & (HEALTH_LOST | HEALTH_BACK) || poll.is_first) {
         bus->setup.changed(bus->setup.data);
     }

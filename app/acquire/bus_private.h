@@ -8,6 +8,7 @@
 
 #include "app/acquire/budget.h"
 #include "app/acquire/bus_meter.h"
+#include "app/acquire/overload.h"
 #include "app/acquire/port_watch.h"
 #include "app/acquire/schedule.h"
 #include "app/acquire/thread.h"
@@ -27,7 +28,7 @@ struct bus {
     struct text words;             // of what was learned
     bool row_pushed;
     bool busy;
-    bool overload_told;
+    struct overload overload;
 
     struct port_watch port;
     char warning[BUS_PROBLEM_SIZE];  // about it, told last

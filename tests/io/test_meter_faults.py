@@ -20,7 +20,7 @@ import test_faults
 from test_faults import REGISTERS, RIGHT, Request
 
 INTERVAL_MS = 500
-RUN_S = 13
+RUN_S = 10
 POINTS = len(RIGHT)
 
 # As test_faults.MODEL, but joined over what lies between: register 5 is a hole, and 20 is not there at all.
@@ -289,6 +289,7 @@ class Faults(Case):
         self.assertLess(self.longest_gap_ms("flap-1"), 6000)
         self.assertGreater(len(self.rows("flap-2")), 5)
         self.assertLessEqual(len(self.log_of("flap-2")), 25)  # ten of a kind a minute
+        self.assertLessEqual(len([line for line in self.log.read_text().splitlines() if "bus 'flap'" in line]), 12)
         self.assertLessEqual(sum(code == "missed" for code, _ in self.told("flap-2")), 60)
         # each slice is a row or counted by an event: of two meters on one bus it is the same number
         slices = [len(self.rows(meter)) + self.slices(meter) for meter in ("flap-1", "flap-2")]
