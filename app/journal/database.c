@@ -2,9 +2,13 @@
 
 #include "app/journal/database.h"
 
+#include "app/base/limits.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
 
 /* What the whole library may keep: pages of the newest segment's right edge, a batch of readers. */
 #define HEAP_SOFT_LIMIT (1024 * 1024)
@@ -94,13 +98,27 @@ static int translate(struct database *database, int result)
     return system_error(database->sqlite, -EIO);
 }
 
+/* A path as a name of SQLite's: with a parameter, so that some characters stand for themselves no more. */
+static const char *still_name(const char *path, char ret[static PATH_SIZE * 3 + 32])
+{
+    size_t n = (size_t) sprintf(ret, "file:");
+
+    for (; *path && n < PATH_SIZE * 3; path++) {
+        n += (size_t) sprintf(ret + n, strchr("%?#", *path) ? "%%%02x" : "%c", (unsigned char) *path);
+    }
+    (void) strcpy(ret + n, "?immutable=1");
+    return ret;
+}
+
 int database_open(const char *path, enum database_mode mode, struct database **ret)
 {
     static const int flags[] = {
         [DATABASE_CREATE] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
         [DATABASE_WRITE] = SQLITE_OPEN_READWRITE,
         [DATABASE_READ] = SQLITE_OPEN_READONLY,
+        [DATABASE_LOOK] = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
     };
+    char name[PATH_SIZE * 3 + 32];
     auto_database struct database *database = NULL;
     int r;
 
@@ -110,9 +128,10 @@ int database_open(const char *path, enum database_mode mode, struct database **r
     if (!database) {
         return -ENOMEM;
     }
-    database->reads_only = mode == DATABASE_READ;
+    database->reads_only = mode == DATABASE_READ || mode == DATABASE_LOOK;
 
-    r = sqlite3_open_v2(path, &database->sqlite, flags[mode] | SQLITE_OPEN_NOMUTEX, NULL);
+    r = sqlite3_open_v2(mode == DATABASE_LOOK ? still_name(path, name) : path, &database->sqlite,
+                        flags[mode] | SQLITE_OPEN_NOMUTEX, NULL);
     if (r != SQLITE_OK) {
         return translate(database, r);
     }

@@ -20,6 +20,7 @@ enum database_mode {
     DATABASE_CREATE,  // make it if it is not there
     DATABASE_WRITE,
     DATABASE_READ,    // what cannot be opened now gives -EAGAIN: its writer may be half way
+    DATABASE_LOOK,    // as it stands in the file, whatever its log says: nobody writes it
 };
 
 struct database;

@@ -45,7 +45,10 @@ int journal_place_open(struct reader_place *place, size_t index)
         return -EBADMSG;
     }
 
-    r = database_open(path, DATABASE_READ, &place->database);
+    // SQLite 3.40 without the right to write takes a bare log for one that was begun anew just now, tries again for ten
+    // seconds and gives up. There is nothing in it.
+    place->bare = segment_log_is_bare(path);
+    r = database_open(path, place->bare ? DATABASE_LOOK : DATABASE_READ, &place->database);
     if (r < 0) {
         return r;
     }
@@ -72,6 +75,15 @@ int journal_place_reserve(struct reader_place *place, unsigned count)
     return 0;
 }
 
+/* What was read without the log is void if that has filled in the meantime. */
+static int check_bare(const struct reader_place *place, int r)
+{
+    char path[PATH_SIZE];
+
+    return r >= 0 && place->database && place->bare &&
+           (segment_file(place->directory, place->first, path) < 0 || !segment_log_is_bare(path)) ? -EAGAIN : r;
+}
+
 static void done(struct reader_place *place, int r)
 {
     char path[PATH_SIZE];
@@ -87,6 +99,9 @@ int journal_reader_done(struct journal *journal, int r)
 {
     struct reader *reader = &journal->reader;
 
+    for (size_t i = 0; i < PLACES; i++) {
+        r = check_bare(&reader->places[i], r);
+    }
     for (size_t i = 0; i < PLACES; i++) {
         done(&reader->places[i], r);
     }

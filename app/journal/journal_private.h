@@ -66,6 +66,7 @@ struct reader_place {
     struct segments segments;        // as last looked at
     struct database *database;       // NULL: none open
     uint64_t first;                  // which
+    bool bare;                       // its log is not looked at
     struct statement *rows, *rows_of_meter;
     struct journal_row *batch;       // where two places have to be merged
     unsigned batch_size;

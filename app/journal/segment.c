@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char *const log_endings[] = { "-wal", "-shm", "-journal" };
 
@@ -236,6 +237,15 @@ static bool is_log_header(const unsigned char header[static LOG_HEADER_SIZE])
         b += word_at(header + i + 4, magic & 1) + a;
     }
     return a == word_at(header + LOG_SUMMED_SIZE, true) && b == word_at(header + LOG_SUMMED_SIZE + 4, true);
+}
+
+bool segment_log_is_bare(const char *path)
+{
+    char log_path[PATH_SIZE + 16];
+    struct stat status;
+
+    (void) snprintf(log_path, sizeof(log_path), "%s-wal", path);
+    return stat(log_path, &status) == 0 && status.st_size == LOG_HEADER_SIZE;
 }
 
 int segment_log(const char *path, enum segment_log *ret)

@@ -71,6 +71,9 @@ enum segment_log {
 /* Errors: as open() */
 int segment_log(const char *path, enum segment_log *ret) MUST_CHECK;
 
+/* Whether the log is a header and nothing else, as one is left that was killed at its first frame. */
+bool segment_log_is_bare(const char *path);
+
 /*
  * Remove what a killed writer left half made: *.new and their logs, and logs without their segment. Logs of one that
  * was just being set aside follow it.

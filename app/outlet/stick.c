@@ -89,6 +89,19 @@ bool stick_has_gap(const struct stick *stick)
     return stick->gap;
 }
 
+uint64_t stick_gap_after(const struct stick *stick)
+{
+    return stick->gap_after;
+}
+
+void stick_note_gap(struct stick *stick, uint64_t after)
+{
+    if (!stick->gap) {
+        stick->gap = true;
+        stick->gap_after = after;
+    }
+}
+
 uint64_t stick_passed(const struct stick *stick)
 {
     return stick->passed;
@@ -158,7 +171,9 @@ static int look_for_gap(struct stick *stick)
         return stick_of_journal(stick, r);
     }
 
-    stick->gap |= stick->cursor.dated > 0 && first > stick->cursor.dated + 1;
+    if (stick->cursor.dated > 0 && first > stick->cursor.dated + 1) {
+        stick_note_gap(stick, stick->cursor.dated);
+    }
     return 0;
 }
 

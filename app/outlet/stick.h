@@ -41,7 +41,6 @@ bool stick_is_in_directory(const char *directory);
  * Errors: -ENODEV  the directory is gone; also -EIO, -ENOSPC, -EROFS, -EACCES ... of the stick: the cursor has not
  *                  moved, and the next burst begins from what the stick holds
  *         -EAGAIN  the journal is just being changed: try again in a second
- *         -EBADMSG the journal is damaged there
  */
 int stick_burst(struct stick *stick) MUST_CHECK;
 
@@ -50,10 +49,11 @@ bool stick_journal_failed(const struct stick *stick);
 
 /*
  * Rows that are not on the stick yet, as of its last burst's cursor; and whether rows were lost to it because the
- * journal no longer had them.
+ * journal no longer has them or cannot read them, the first of them after which seq.
  */
 int stick_backlog(struct stick *stick, uint64_t *ret) MUST_CHECK;
 bool stick_has_gap(const struct stick *stick);
+uint64_t stick_gap_after(const struct stick *stick);
 
 /* Rows of boots that ended without ever knowing the time, which csv = energy-scribe has no place for. */
 uint64_t stick_passed(const struct stick *stick);

@@ -23,6 +23,7 @@ typedef int row_taker(struct stick *stick, const struct journal_row *row, void *
 static int take_rows(struct stick *stick, uint64_t *next, row_taker *take, void *data)
 {
     unsigned reads = 0;
+    uint64_t after;
     int n, r;
 
     while ((n = journal_read(stick->journal, *next, NULL, stick->rows, STICK_BATCH_ROWS)) > 0) {
@@ -38,7 +39,21 @@ static int take_rows(struct stick *stick, uint64_t *next, row_taker *take, void 
         }
     }
 
+    if (journal_take_gap(stick->journal, &after)) {
+        stick_note_gap(stick, after);
+    }
     return stick_of_journal(stick, n);
+}
+
+/* A row of which the journal cannot say whose or when it is goes nowhere: others must not wait for it. */
+static int pass_row(struct stick *stick, int r, const struct journal_row *row)
+{
+    if (r != -EBADMSG) {
+        return stick_of_journal(stick, r);
+    }
+
+    stick_note_gap(stick, row->seq - 1);
+    return 0;
 }
 
 /* What follows from the answer to "where does it go". */
@@ -47,7 +62,7 @@ static int add_placed(struct stick *stick, int answer, const struct place *place
     int r;
 
     if (answer < 0) {
-        return stick_of_journal(stick, answer);
+        return pass_row(stick, answer, row);
     }
     if (answer != RENDER_PLACED) {
         return 0;
@@ -94,7 +109,7 @@ static int take_undated_row(struct stick *stick, const struct journal_row *row, 
 
     r = render_boot(stick->render, row, &its_boot);
     if (r < 0) {
-        return stick_of_journal(stick, r);
+        return pass_row(stick, r, row);
     }
     if (its_boot != *boot) {
         return 1;  // that boot is over: `dated` passes it, and goes on

@@ -150,6 +150,7 @@ static int replace_file(struct stick *stick, unsigned index, const struct place 
     struct stick_file *file;
     struct place old_place = *place;
     unsigned revision = stick_file_revision(was.name);
+    const char *name;
     int r;
 
     r = open_existing(stick, was.name, &old_fd);
@@ -161,7 +162,11 @@ static int replace_file(struct stick *stick, unsigned index, const struct place 
     (void) snprintf(old_place.base, sizeof(old_place.base), "%.*s",
                     (int) (strlen(was.name) - strlen(".csv") - (revision ? strlen(strrchr(was.name, '-')) - 4 : 0)),
                     was.name);
-    old_place.meter = was.meter;
+    r = render_meter_name(stick->render, was.meter, &name);
+    if (r < 0 && r != -EBADMSG) {
+        return stick_of_journal(stick, r);
+    }
+    old_place.meter = r < 0 ? place->meter : was.meter;  // one whose segment was damaged is not known any more
     stick_remove_file(stick, index);
     stick->changed = true;
 
@@ -212,9 +217,10 @@ static int find_file(struct stick *stick, const struct place *place, const struc
     }
 
     r = render_same_header(stick->render, stick->files[index]->at.meter, place->meter);
-    if (r < 0) {
+    if (r < 0 && r != -EBADMSG) {
         return stick_of_journal(stick, r);
     }
+    r = MAX(r, 0);  // columns that nobody knows any more are others
     if (r == 0 && stick->files[index]->pending.size == 0) {
         // Other columns: the old file is done with.
         unsigned revision = stick_file_revision(stick->files[index]->at.name);

@@ -34,11 +34,13 @@ struct stick {
     size_t pending_size;
     bool journal_failed;
     bool gap;
+    uint64_t gap_after;
     uint64_t passed;
     struct journal_row *rows;
 };
 
 /* stick.c */
+void stick_note_gap(struct stick *stick, uint64_t after);
 void stick_forget(struct stick *stick);
 void stick_close_fd(int *fd);
 

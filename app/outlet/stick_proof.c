@@ -69,8 +69,8 @@ static int walk_next(struct walk *walk, const struct journal_row **ret)
         walk->after = row->seq;
         r = walk->place->undated ? render_place_undated(walk->render, row, &place)
                                  : render_place(walk->render, row, &place);
-        if (r < 0) {
-            return r;
+        if (r < 0 && r != -EBADMSG) {
+            return r;  // a row that cannot be placed is in no file
         }
         if (r == RENDER_PLACED && same_file(&place, walk->place)) {
             *ret = row;

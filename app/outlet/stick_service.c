@@ -39,6 +39,7 @@ struct stick_service {
     uint64_t backlog, backlog_begin, backlog_begin_ms;
     uint64_t next_burst_ms, next_status_ms;
     uint64_t passed;
+    bool gap_told;
 };
 
 static void close_stick(struct stick_service *service)
@@ -191,12 +192,15 @@ void stick_service_free(struct stick_service *service)
 static int open_stick(struct stick_service *service)
 {
     auto_journal struct journal *journal = NULL;
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], memory[PATH_SIZE];
     int r;
 
     r = file_path(path, sizeof(path), service->state_dir, "journal");
     if (r >= 0) {
-        r = journal_open_read(path, &journal);
+        r = file_path(memory, sizeof(memory), service->run_dir, "journal");
+    }
+    if (r >= 0) {
+        r = journal_open_read_places(path, memory, &journal);
     }
     if (r < 0) {
         return r;
@@ -216,6 +220,7 @@ static int open_stick(struct stick_service *service)
 
     service->journal = TAKE(journal);
     service->passed = 0;
+    service->gap_told = false;
     return 0;
 }
 
@@ -253,6 +258,11 @@ static void tell(struct stick_service *service, int r)
         log_warning("%" PRIu64 " rows of a boot that never knew the time have no place in energy-scribe files",
                     passed - service->passed);
         service->passed = passed;
+    }
+    if (service->stick && stick_has_gap(service->stick) && !service->gap_told) {
+        log_warning("stick %s misses rows after number %" PRIu64 ": the journal has them no more, or they are damaged",
+                    service->directory, stick_gap_after(service->stick));
+        service->gap_told = true;
     }
     if (r == service->error || r == -EAGAIN) {
         return;
