@@ -338,16 +338,16 @@ class Steps(Case):
         self.check_days(self.stick(), boots)
 
     def test_a_clock_that_is_set_again_and_again_stays_watched(self):
-        """It may be set between two looks of ours: timerfd_settime(2) itself then says ECANCELED."""
+        """It may be set before we wait for that again: timerfd_settime(2) itself then says ECANCELED."""
         self.begin("1 s", clock="trusted", rate=1, wall=BASE)
         process = self.acquire()
         self.wait_rows(1)
-        for _ in range(3000):
+        for _ in range(1000):
             self.clock.step(0)
         delays_ms = []
-        for _ in range(7):
+        for _ in range(5):
             since_ms = self.clock.boot_ms()
-            self.clock.step(10)
+            self.clock.step_twice(10)
             number = len(delays_ms) + 1
             try:
                 harness.wait_until(lambda number=number: self.log.read_text().count("the clock was set") == number, 20,
@@ -355,8 +355,8 @@ class Steps(Case):
             except AssertionError as error:
                 raise AssertionError(f"{error}: {delays_ms} {self.log.read_text()}") from None
             delays_ms.append(self.clock.boot_ms() - since_ms)
-            time.sleep(0.1)
-        self.assertLess(sorted(delays_ms)[3], 500, delays_ms)  # every 2 s there is a look anyway
+            time.sleep(0.6)  # after a step there is a look in 100 ms, and then every 2 s
+        self.assertLess(sorted(delays_ms)[2], 500, delays_ms)
         self.end(process)
 
     @unittest.skipUnless(has_dbus(), "needs dbus-daemon, python3-dbus and python3-gi")
@@ -397,7 +397,7 @@ class Steps(Case):
 
 class Days(Case):
     def test_days_on_which_the_clocks_change(self):  # fault 55
-        """Berlin's are of 23 and 25 hours: each row is in the file of its day, also those of the hour that comes twice."""
+        """Of 23 and of 25 hours in Berlin: each row in the file of its day, those of the hour that comes twice too."""
         self.begin("10 s", clock="trusted", rate=200, busy_rate=20, wall=wall_of(2026, 3, 28, 22, 58))
         process = self.acquire()
         moments = [wall_of(2026, 3, 28, 23), wall_of(2026, 3, 29, 1), wall_of(2026, 3, 29, 22),

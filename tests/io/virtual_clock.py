@@ -13,7 +13,8 @@ import uuid
 import harness
 
 # Where struct clock_file of tests/shim/clock.c has them, in 8 bytes each
-VERSION, SLOTS, RATE, BUSY_RATE, WALL, SETS, LATEST, LOCK, BUSY, BELL = 0, 1, 9, 10, 11, 12, 13, 14, 15, 16
+VERSION, SLOTS = 0, 1
+RATE, BUSY_RATE, WALL, SETS, LATEST, LOCK, BUSY, BELL, SET_AGAIN = range(9, 18)
 NEVER = (1 << 63) - 1
 SHIM = harness.SHIMS / "shim_clock.so"
 SECOND = 1000000000
@@ -92,6 +93,11 @@ class VirtualClock:
         self._put(WALL, self._get(WALL) + int(seconds * SECOND))
         self._put(SETS, self._get(SETS) + 1)
         os.pwrite(self._fd, bytes(8), 8 * BELL)
+
+    def step_twice(self, seconds):
+        """The second time, by nothing, just when the program has been told of the first."""
+        self._put(SET_AGAIN, 1)
+        self.step(seconds)
 
     def set(self, seconds):
         self.step(seconds - self.wall())

@@ -66,6 +66,7 @@ struct clock_file {
     _Atomic int64_t lock;
     _Atomic int64_t busy;          // threads at work
     _Atomic int64_t bell;          // written last, with write(2), for inotify(7)
+    _Atomic int64_t set_again;     // 1: the wall clock is set once more when somebody has just been told of it
 };
 
 struct timer {
@@ -598,6 +599,7 @@ ssize_t read(int fd, void *bytes, size_t size)
     while (REAL(read)(fd, events, sizeof(events)) > 0) {
     }
     errno = was_set(timer) ? ECANCELED : EAGAIN;
+    atomic_fetch_add(&file->sets, atomic_exchange(&file->set_again, 0));
     return -1;
 }
 
