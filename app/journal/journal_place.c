@@ -41,7 +41,7 @@ int journal_place_open(struct reader_place *place, size_t index)
     if (r < 0) {
         return r == -ENOENT ? -EAGAIN : r;  // just pruned, or copied back
     }
-    if (version != JOURNAL_VERSION) {
+    if (version > JOURNAL_VERSION) {
         return -EBADMSG;
     }
 
