@@ -13,6 +13,7 @@
  */
 
 #include "tests/lock/clients.h"
+#include "tests/lock/pace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -264,7 +265,7 @@ static void prepare(struct stress *stress)
 {
     (void) snprintf(stress->name, sizeof(stress->name), "/meterstick-stress-%d", getpid());
     (void) snprintf(stress->directory, sizeof(stress->directory), "/tmp/meterstick-stress-%d", getpid());
-    if (mkdir(stress->directory, 0770) < 0 || pipe2(stress->ends, 0) < 0
+    if (pace_start() < 0 || mkdir(stress->directory, 0770) < 0 || pipe2(stress->ends, 0) < 0
         || fcntl(stress->ends[1], F_SETPIPE_SZ, 1 << 20) < 0 || fcntl(stress->ends[0], F_SETFL, O_NONBLOCK) < 0) {
         perror("prepare");
         exit(1);
@@ -309,9 +310,10 @@ static void report(struct stress *stress, double seconds, bool good_end)
            observer->frames[TALKER_OURS], observer->frames[TALKER_CLIENT], observer->overlaps_ours, observer->overlaps);
     printf("\"dirty\": %lu, \"guesses\": %lu, \"timeouts\": %lu, \"wrong_ends\": %lu, ", observer->dirty,
            observer->guesses, observer->timeouts, stress->wrong_ends);
-    printf("\"silences\": %zu, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"longest_ms\": %.3f}\n",
+    printf("\"silences\": %zu, \"p99_ms\": %.3f, \"p999_ms\": %.3f, \"longest_ms\": %.3f, ",
            observer->silence_count, observer_silence_us(observer, 990) / 1e3, observer_silence_us(observer, 999) / 1e3,
            observer_silence_us(observer, 1000) / 1e3);
+    printf("\"machine_p99_ms\": %.1f, \"machine_p999_ms\": %.1f}\n", pace_late_ms(990), pace_late_ms(999));
 }
 
 static void read_options(int argc, char **argv, struct stress *stress)

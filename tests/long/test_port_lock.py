@@ -27,7 +27,8 @@ class PortLock(harness.Case):
                        f"{figures['killed_clients']} clients), {figures['ours']} holds of ours and "
                        f"{figures['clients']} of clients, {figures['overlaps_ours'] + figures['overlaps_clients']} "
                        f"overlaps, {figures['guesses']} taken by patience, silence of ours {figures['p999_ms']:.1f} ms "
-                       f"(p99.9), longest {figures['longest_ms']:.1f} ms, {figures['seconds']:.0f} s")
+                       f"(p99.9), longest {figures['longest_ms']:.1f} ms, {figures['seconds']:.0f} s; "
+                       f"the machine itself wakes {figures['machine_p999_ms']:.1f} ms late (p99.9)")
         self.assertGreaterEqual(figures["kills"], kills)
         self.assertEqual(figures["overlaps_ours"], 0, result.stderr)
         self.assertEqual(figures["timeouts"], 0, result.stderr)
@@ -36,9 +37,14 @@ class PortLock(harness.Case):
         return figures
 
     def check_silence(self, figures):
-        """50 ms for 99.9 %; where that tail has less than ten, 99 %: one hiccup of the machine says nothing."""
+        """
+        50 ms for 99.9 %; where that tail has less than ten, 99 %: one hiccup of the machine says nothing. On a machine
+        that is busy with something else, and wakes even those late who want nothing but to wake, as much again as four
+        such wakings take.
+        """
         tail = "p999_ms" if figures["silences"] >= 10000 else "p99_ms"
-        self.assertLessEqual(figures[tail], 50, figures)
+        machine = figures["machine_" + tail]
+        self.assertLessEqual(figures[tail], 50 if machine < 5 else 50 + 4 * machine, figures)
 
     def test_ours_are_killed_at_any_moment(self):
         figures = self.stress("killed from outside", harness.share(100000))
@@ -46,7 +52,7 @@ class PortLock(harness.Case):
         self.check_silence(figures)
 
     def test_ours_die_at_every_step(self):
-        figures = self.stress("killed at each step", harness.share(100000), "--self", "--period-us", 30000)
+        figures = self.stress("killed at each step", harness.share(100000), "--self", "--period-us", 100000)
         self.assertGreater(figures["killed_itself"] * 2, figures["kills"])
         self.check_silence(figures)
 
