@@ -492,7 +492,8 @@ static bool stop_all(struct core *core, enum exit_code *ret)
     } else {
         *ret = EXIT_IO;
         writer_get_status(core->writer, &status);
-        log_error("stopped; the last rows are %s: %s", status.in_memory ? "in memory, not on the card" : "not committed",
+        log_error("stopped; the last rows are %s: %s",
+                  status.in_memory ? "in memory, not on the card" : "not committed",
                   r == -ETIMEDOUT ? "the card hangs" : strerror(-r));
     }
     joined &= reload_end(core->reload, now_us + STOP_ALL_US);

@@ -41,9 +41,11 @@ static void fail(struct writer *writer, int error)
     }
     writer_unlock(writer);
 
-    if (is_news) {
+    if (was_ours) {
         log_error("the journal in %s cannot be written: %s; rows go to memory, trying again every 5 s",
                   writer->card.directory, writer_error_text(error));
+    } else if (is_news) {
+        log_error("the journal in %s cannot be written yet: %s", writer->card.directory, writer_error_text(error));
     }
     if (writer->failing_since_us == 0) {
         writer->failing_since_us = clock_monotonic_us();

@@ -124,6 +124,8 @@ static int forget_memory(struct writer *writer, enum writer_holder holder)
     r = writer->holder == holder ? journal_position_copy(&card->position, &writer->position) : -ESTALE;
     if (r == 0) {
         journal_remove_all(writer->memory.directory);
+        writer->status.last_seq = journal_last_seq(card->journal);
+        (void) snprintf(writer->status.journal_id, sizeof(writer->status.journal_id), "%s", journal_id(card->journal));
         if (holder == WRITER_NOBODY) {
             writer->holder = WRITER_CARD;
             card->token = queue_take(writer->setup.queue);

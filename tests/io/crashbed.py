@@ -124,7 +124,12 @@ class Plant:
         return code, time.monotonic() - begin
 
     def said(self):
-        return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
+        try:
+            with open(self.log, "rb") as log:
+                log.seek(max(0, self.log.stat().st_size - 3000))
+                return log.read(3000).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def status(self):
         """The status of the process that runs now; {} if it has not written one."""
@@ -162,20 +167,30 @@ class Plant:
                         raise AssertionError(f"seq {row[0]} is two rows: {result[row[0]]} and {row[1:]}")
         return result
 
+    @classmethod
+    def rows_of(cls, path):
+        return cls.query(path, "SELECT seq, name, boot_ms, quality, vals FROM sample JOIN meter "
+                               "ON meter.id = sample.meter ORDER BY seq")
+
     @staticmethod
-    def rows_of(path):
+    def query(path, sql):
         for _ in range(100):
             try:
                 database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
                 try:
-                    return database.execute("SELECT seq, name, boot_ms, quality, vals FROM sample JOIN meter "
-                                            "ON meter.id = sample.meter ORDER BY seq").fetchall()
+                    return database.execute(sql).fetchall()
                 finally:
                     database.close()
             except sqlite3.OperationalError as error:
                 last = error
                 time.sleep(0.02)  # a segment that is just being changed
         raise AssertionError(f"{path}: {last}")
+
+    def check_log(self):
+        """Nothing is said again and again."""
+        size = self.log.stat().st_size
+        if size > 100000:
+            raise AssertionError(f"{size} bytes of log: {self.said()}")
 
     def check(self, committed=(), holes=False):
         """
