@@ -16,6 +16,7 @@ struct chunk {
 
 struct pool {
     struct chunk *newest;
+    bool failed;
 };
 
 struct pool *pool_new(void)
@@ -48,6 +49,7 @@ void *pool_take(struct pool *pool, size_t size)
 
         chunk = calloc(1, sizeof(*chunk) + chunk_size);
         if (!chunk) {
+            pool->failed = true;
             return NULL;
         }
         chunk->size = chunk_size;
@@ -66,4 +68,9 @@ char *pool_string(struct pool *pool, const char *string)
     char *copy = pool_take(pool, size);
 
     return copy ? memcpy(copy, string, size) : NULL;
+}
+
+bool pool_failed(const struct pool *pool)
+{
+    return pool->failed;
 }

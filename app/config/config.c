@@ -296,6 +296,10 @@ static int load(const struct origin *origin, struct problems *problems, struct c
     if (r == 0 || (r == -EINVAL && origin->text)) {
         r = finish(config, &entries, problems, before);
     }
+    if (entries.failed || pool_failed(config->memory)) {
+        problems_clear(problems);  // what is missing is not wrong
+        r = -ENOMEM;
+    }
     entries_clear(&entries);
     if (r < 0) {
         return r;

@@ -39,6 +39,7 @@ static struct entry *append(struct entries *entries)
                                  ? reallocarray(entries->list, capacity, sizeof(*more)) : NULL;
 
         if (!more) {
+            entries->failed = entries->count < ENTRIES_MAX;
             return NULL;
         }
         entries->list = more;
@@ -46,6 +47,15 @@ static struct entry *append(struct entries *entries)
     }
     entries->list[entries->count] = (struct entry){ 0 };
     return &entries->list[entries->count++];
+}
+
+/* A copy; "" and `failed`, where there is no memory. */
+static const char *copy(struct entries *entries, const char *string)
+{
+    const char *result = pool_string(entries->memory, string);
+
+    entries->failed = entries->failed || !result;
+    return result ? result : "";
 }
 
 /* What the INI reader found; the last file to say a thing wins, saying it twice in one is a mistake. */
@@ -72,12 +82,12 @@ static void take(const struct ini_entry *said, void *data)
             problems_add(entries->problems, said->file, said->line, "more than %d entries", ENTRIES_MAX);
             return;
         }
-        entry->kind = pool_string(entries->memory, said->kind);
-        entry->name = pool_string(entries->memory, said->name);
-        entry->key = said->key ? pool_string(entries->memory, said->key) : NULL;
+        entry->kind = copy(entries, said->kind);
+        entry->name = copy(entries, said->name);
+        entry->key = said->key ? copy(entries, said->key) : NULL;
     }
-    entry->value = said->value ? pool_string(entries->memory, said->value) : NULL;
-    entry->file = pool_string(entries->memory, said->file);
+    entry->value = said->value ? copy(entries, said->value) : NULL;
+    entry->file = copy(entries, said->file);
     entry->line = said->line;
 }
 

@@ -22,6 +22,7 @@ struct entries {
     struct entry *list;  // in the order of their first appearance
     size_t count, capacity;
     struct problems *problems;
+    bool failed;         // no memory: some are missing
 };
 
 void entries_init(struct entries *entries, struct pool *memory, struct problems *problems);

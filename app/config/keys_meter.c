@@ -154,7 +154,7 @@ static void meter_columns(struct loading *loading, const char *value)
 static void meter_bounds(struct loading *loading, const char *name, const char *value)
 {
     const struct quantity *quantity = quantity_find(name);
-    auto_free char *low = strdup(value);
+    char *low = pool_string(loading->config->memory, value);
     char *dots = low ? strstr(low, "..") : NULL;
     struct bounds bounds = { 0 };
     char base[UNIT_SIZE] = "", hint[TEXT_HINT_SIZE];
@@ -188,7 +188,7 @@ static void meter_bounds(struct loading *loading, const char *name, const char *
 /* input.c = Server room, 10 */
 static void meter_input(struct loading *loading, const char *letter, const char *value)
 {
-    auto_free char *name = strdup(value);
+    char *name = pool_string(loading->config->memory, value);
     char *comma = name ? strrchr(name, ',') : NULL;
     struct input input = { .letter = letter[0], .ratio = 1 };
 

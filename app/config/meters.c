@@ -107,7 +107,7 @@ static void find_bus(struct loading *loading, struct meter_config *meter, const 
 static void read_columns(struct loading *loading, struct meter_config *meter, const struct meter_words *words)
 {
     struct layout *layout = pool_take(loading->config->memory, sizeof(*layout));
-    auto_free char *copy = strdup(words->columns);
+    char *copy = pool_string(loading->config->memory, words->columns);
     char *rest = copy, *item;
 
     loading->entry = words->columns_entry;
