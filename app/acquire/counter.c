@@ -10,8 +10,8 @@
 #define ROUNDING     (1 + 1e-9)  // of the decimals behind all these doubles
 #define NEAR         10          // a tenth of the register from its end is near its end
 #define LEARN_FACTOR 2           // above a rise that was proven
-#define DECIMAL_MIN  1e5         // the least at which a display is taken to begin again at 0...
-#define DECIMAL_MAX  1e15        // ...and the most
+#define DIGITS_MIN  5   // the least digits of a display that is taken to begin again at 0...
+#define DIGITS_MAX  15  // ...and the most
 
 enum fit { FIT_BELOW, FIT_LINE, FIT_ABOVE };
 
@@ -188,7 +188,9 @@ static double rolled_over_at(const struct counter *counter)
     if (went_over(counter, counter->limits.width)) {
         return counter->limits.width;
     }
-    for (double width = DECIMAL_MIN; width <= DECIMAL_MAX; width *= 10) {
+    for (int digits = DIGITS_MIN; digits <= DIGITS_MAX; digits++) {
+        const double width = pow(10, digits);
+
         if (went_over(counter, width)) {
             return width;
         }

@@ -17,6 +17,7 @@
 #define CLEANUP(function)  __attribute__((cleanup(function)))
 
 /* Numbered names, so that one may stand within another: clang would see a shadow. */
+// NOLINTBEGIN(bugprone-macro-parentheses): first and second are names
 #define JOINED(a, b)   JOINED_(a, b)
 #define JOINED_(a, b)  a##b
 
@@ -37,6 +38,7 @@
         __auto_type second = (b);                                                                  \
         first > second ? first : second;                                                           \
     })
+// NOLINTEND(bugprone-macro-parentheses)
 
 /* The value of a pointer, which is left NULL: ownership moves to the reader. */
 #define TAKE(pointer)                                                                              \
