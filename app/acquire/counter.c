@@ -10,8 +10,8 @@
 #define ROUNDING     (1 + 1e-9)  // of the decimals behind all these doubles
 #define NEAR         10          // a tenth of the register from its end is near its end
 #define LEARN_FACTOR 2           // above a rise that was proven
-#define DIGITS_MIN  5   // the least digits of a display that is taken to begin again at 0...
-#define DIGITS_MAX  15  // ...and the most
+#define DIGITS_MIN   5           // the least digits of a display that is taken to begin again at 0...
+#define DIGITS_MAX   15          // ...and the most
 
 enum fit { FIT_BELOW, FIT_LINE, FIT_ABOVE };
 
