@@ -366,7 +366,7 @@ class Soak(harness.Case):
                 database.close()
 
     def add_up(self):
-        """Of each run: {meter: [rows, those of the slice it ended in, slices counted by events, boot_ms of the last]}."""
+        """Of each run: {meter: [rows, those of its last slice, slices counted by events, boot_ms of its last row]}."""
         sums = [{name_of(*meter): [0, 0, 0, 0] for meter in METERS} for _ in self.runs]
         for database in self.segments():
             self.assertEqual(database.execute("SELECT count(*) FROM event WHERE code = 'gap'").fetchone(), (0,))
