@@ -71,6 +71,21 @@ static void test_changes_are_told_once_and_work_is_no_news(void)
     }
 }
 
+/* DESIGN section 4: a cursor older than the oldest segment produces a gap event. */
+static void test_a_stick_that_misses_rows_is_told_once(void)
+{
+    static const char with[] = STATUS("running", "null", "{\"id\":\"A\",\"state\":\"idle\",\"gap\":true}");
+    static const char without[] = STATUS("running", "null", "{\"id\":\"A\",\"state\":\"idle\",\"gap\":false}");
+    struct others others = { 0 };
+
+    (void) take(&others, without, 0);
+    CHECK_STR(take(&others, with, 1), "gap A: misses rows that the journal has no more\n");
+    CHECK_STR(take(&others, with, 2), "");
+    CHECK_STR(take(&others, without, 3), "");
+    CHECK_STR(take(&others, STATUS("running", "null", ""), 4), "stick A: out\n");
+    CHECK_STR(take(&others, with, 5), "stick A: in\ngap A: misses rows that the journal has no more\n");
+}
+
 static void test_who_comes_after_us_is_told(void)
 {
     struct others others = { 0 };
@@ -126,6 +141,6 @@ static void test_each_program_is_for_itself(void)
     CHECK_STR(others_name(1), "leds");
 }
 
-TESTS(test_changes_are_told_once_and_work_is_no_news, test_who_comes_after_us_is_told,
-      test_whoever_flaps_has_ten_events_a_minute,
+TESTS(test_changes_are_told_once_and_work_is_no_news, test_a_stick_that_misses_rows_is_told_once,
+      test_who_comes_after_us_is_told, test_whoever_flaps_has_ten_events_a_minute,
       test_what_is_long_or_of_another_kind_does_no_harm, test_each_program_is_for_itself)

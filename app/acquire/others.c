@@ -83,6 +83,7 @@ static unsigned read_sticks(const struct json *status, struct others_stick ret[s
         if (json_member_string(stick, "id")) {
             copy(ret[count].id, sizeof(ret[count].id), json_member_string(stick, "id"));
             copy(ret[count].trouble, sizeof(ret[count].trouble), trouble_of(json_member_string(stick, "state")));
+            ret[count].gap = json_as_bool(json_member(stick, "gap"));
             count++;
         }
     }
@@ -127,6 +128,12 @@ static void compare_sticks(const struct teller *teller, const struct others_prog
             say_stick(teller, stick, "", stick->trouble);
         } else if (*was->trouble && !*stick->trouble) {
             say_stick(teller, stick, "no longer", was->trouble);
+        }
+        if (stick->gap && !(was && was->gap)) {
+            char text[QUEUE_TEXT_SIZE];
+
+            (void) snprintf(text, sizeof(text), "%s: misses rows that the journal has no more", stick->id);
+            say(teller, "gap", text);
         }
     }
 }

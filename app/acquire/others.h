@@ -4,8 +4,9 @@
 /*
  * What the other programs say of themselves in their status files, as events of the journal: one that changes its state
  * or its error, that falls silent, or speaks again ("program"); a stick that comes, goes, or enters or leaves full,
- * readonly, refused, slow or failed ("stick"). Idle, checking and writing are no news. What is there when we begin is
- * none either. Ten a minute and program, and no more. The core's thread.
+ * readonly, refused, slow or failed ("stick"), or misses rows that the journal has no more ("gap"). Idle, checking and
+ * writing are no news. What is there when we begin is none either. Ten a minute and program, and no more. The core's
+ * thread.
  */
 
 #include "app/acquire/queue.h"
@@ -21,6 +22,7 @@
 struct others_stick {
     char id[96];
     char trouble[16];            // "full", "readonly", ...; "": none
+    bool gap;                    // it misses rows
 };
 
 struct others_program {
@@ -36,7 +38,7 @@ struct others {
     struct others_program programs[OTHERS_PROGRAMS];
 };
 
-/* An event: code "program" or "stick". */
+/* An event: code "program", "stick" or "gap". */
 typedef void others_tell(void *data, const char *code, const char *text);
 
 /* The names of the programs: "stick", "leds". */
