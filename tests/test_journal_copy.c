@@ -163,6 +163,46 @@ static void test_it_goes_on_in_memory_and_comes_back(void)
     end();
 }
 
+static void test_words_come_back_too(void)
+{
+    auto_database struct database *database = NULL;
+    auto_statement struct statement *statement = NULL;
+    struct epoch epoch = { .source = CLOCK_NTP, .wall_ms = 1763000000000 };
+    struct journal *card = NULL, *other = NULL;
+    char path[512];
+    int64_t meter;
+
+    begin();
+    snprintf(epoch.boot_id, sizeof(epoch.boot_id), "%s", BOOT_A);
+    CHECK_EQ(journal_open(directory, true, &card), 0);
+    CHECK_EQ(journal_add_epoch(card, &epoch), 0);
+    meter = add_kitchen(card);
+    add(card, &epoch, meter, 1, 1);
+    CHECK_EQ(journal_commit(card, 1), 0);
+    CHECK_EQ(journal_get_position(card, &position), 0);
+    CHECK_EQ(journal_open_at(memory, true, &position, &other), 0);
+    CHECK_EQ(journal_resume(other, &epoch), 0);
+    add(other, &epoch, meter, 2, 3);
+    CHECK_EQ(journal_commit(other, 3), 0);
+    journal_close(other);
+    CHECK_EQ(copy_all(card, 10), 4);
+    journal_close(card);
+
+    snprintf(path, sizeof(path), "%s/0000000000000001.db", directory);
+    CHECK_EQ(database_open(path, DATABASE_READ, &database), 0);
+    CHECK_EQ(statement_new(database, "SELECT words FROM sample ORDER BY seq", &statement), 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        char words[8];
+
+        snprintf(words, sizeof(words), "%04x", i);
+        CHECK_EQ(statement_step(statement), 1);
+        CHECK_STR(statement_text(statement, 0), words);
+    }
+    statement_free(TAKE(statement));
+    database_close(TAKE(database));
+    end();
+}
+
 /* A commit hung or failed, and had come through all the same. */
 static void test_what_the_card_has_is_not_copied_once_more(void)
 {
@@ -390,7 +430,8 @@ static void test_the_oldest_in_memory_goes_when_it_is_full(void)
     end();
 }
 
-TESTS(test_it_goes_on_in_memory_and_comes_back, test_what_the_card_has_is_not_copied_once_more,
+TESTS(test_it_goes_on_in_memory_and_comes_back, test_words_come_back_too,
+      test_what_the_card_has_is_not_copied_once_more,
       test_a_boot_that_begins_in_memory, test_a_position_that_is_guessed,
       test_rows_that_were_lost_leave_a_hole_and_a_new_segment,
       test_a_segment_that_was_set_aside_does_not_keep_rows_from_coming_back,

@@ -229,6 +229,7 @@ static int open_whole(struct writer *writer)
     int r;
 
     r = writer_store_open(card);
+    writer_busy(writer);  // each step may take its time
     if (r == 0) {
         r = writer_return_first(writer);
     }
@@ -252,6 +253,7 @@ static void learn_all(struct writer *writer)
 
     (void) snprintf(status.journal_id, sizeof(status.journal_id), "%s", journal_id(writer->card.journal));
     status.last_seq = journal_last_seq(writer->card.journal);
+    writer_busy(writer);
     learn(writer, &status);
     recall = learn_counters(writer);
     writer_lock(writer);
@@ -271,9 +273,9 @@ static int open_first(struct writer *writer)
     guess(writer);
     r = open_whole(writer);
     result = !writer->card.journal && is_final(r) ? r : 0;
-    if (r == 0) {
-        learn_all(writer);
-    } else if (r != -ESTALE && result == 0) {
+    if (r == 0 || r == -ESTALE) {
+        learn_all(writer);  // late or not
+    } else if (result == 0) {
         fail(writer, r);
     }
 
