@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -158,6 +159,43 @@ static void test_a_reader_between_two_reads_is_in_nobodys_way(void)
     remove_directory();
 }
 
+/* A file that long, as far as anybody can see; SQLite goes by what its header says. */
+static void test_a_segment_has_64_mib_at_most(void)
+{
+    struct journal *writer;
+    struct segments segments = {};
+    struct epoch epoch;
+    char path[512], log_path[540];
+    int64_t meter;
+    bool open;
+
+    make_directory();
+    writer = open_writer(BOOT_A, CLOCK_NTP, &epoch);
+    meter = add_kitchen(writer);
+    add_row(writer, &epoch, meter, 1, 1);
+    CHECK_EQ(journal_commit(writer, 1), 0);
+    CHECK_EQ(truncate(segment_path(1, path), (64 << 20) - 4096), 0);
+    add_row(writer, &epoch, meter, 2, 1);
+    CHECK_EQ(journal_commit(writer, 2), 0);
+    CHECK_EQ(segments_read(&segments, directory), 0);
+    CHECK_EQ(segments.count, 1);
+
+    CHECK_EQ(truncate(path, 64 << 20), 0);
+    add_row(writer, &epoch, meter, 3, 1);
+    CHECK_EQ(journal_commit(writer, 3), 0);
+    CHECK_EQ(segments_read(&segments, directory), 0);
+    CHECK_EQ(segments.count, 2);
+    CHECK_EQ(segments.first[1], 4);
+    CHECK_EQ(segment_is_open(path, &open), 0);
+    CHECK(!open);
+    snprintf(log_path, sizeof(log_path), "%s-wal", path);
+    CHECK(access(log_path, F_OK) != 0);  // folded in: a reader needs nothing but the file
+    CHECK_EQ(add_row(writer, &epoch, meter, 4, 1), 4);
+    segments_clear(&segments);
+    journal_close(writer);
+    remove_directory();
+}
+
 static void test_commits_are_synced(void)
 {
     struct database *database = NULL;
@@ -173,6 +211,68 @@ static void test_commits_are_synced(void)
     CHECK_EQ(database_number(database, "PRAGMA synchronous", &synchronous), 1);
     CHECK_EQ(synchronous, 2);  // FULL; NORMAL lost acknowledged commits at a power cut
     database_close(database);
+    remove_directory();
+}
+
+/* What the partition holds, as far as the journal asks. */
+static uint64_t partition_bytes = 1ull << 40;
+
+int statvfs(const char *path, struct statvfs *ret)
+{
+    (void) path;
+    *ret = (struct statvfs){ .f_frsize = 4096, .f_blocks = partition_bytes / 4096 };
+    return 0;
+}
+
+static void test_without_a_budget_half_the_partition_is_ours(void)
+{
+    struct journal *writer, *reader = NULL;
+    struct epoch epoch;
+    struct stat status;
+    uint64_t bytes = 0, seq;
+    char path[512];
+
+    make_directory();
+    writer = open_writer(BOOT_A, CLOCK_NTP, &epoch);
+    write_three_days(writer, &epoch, add_kitchen(writer));
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(stat(segment_path((uint64_t[]){ 1, 26, 51 }[i], path), &status), 0);
+        bytes += (uint64_t) status.st_size;
+    }
+    partition_bytes = bytes * 2 + 8192;
+    CHECK_EQ(journal_prune(writer, 400, 0), 0);
+    partition_bytes = bytes * 2 - 8192;
+    CHECK_EQ(journal_prune(writer, 400, 0), 1);
+    partition_bytes = 1ull << 40;
+    CHECK_EQ(journal_open_read(directory, &reader), 0);
+    CHECK_EQ(journal_first_seq(reader, &seq), 0);
+    CHECK_EQ(seq, 26);
+    journal_close(reader);
+    journal_close(writer);
+    remove_directory();
+}
+
+/* Days are those that were recorded: a clock that leaps makes nothing old, nor does a year in a drawer. */
+static void test_only_recorded_time_makes_old(void)
+{
+    static const char *const boots[] = { BOOT_A, BOOT_B, BOOT_C };
+    struct journal *writer = NULL;
+    struct epoch epoch;
+
+    make_directory();
+    for (int i = 0; i < 9; i++) {  // nine boots of an hour each, fifty years apart
+        int64_t meter;
+
+        writer = open_writer(boots[i % 3], CLOCK_NTP, &epoch);
+        epoch.wall_ms += i * 50 * 365 * (int64_t) DAY;
+        CHECK_EQ(journal_add_epoch(writer, &epoch), 0);
+        meter = add_kitchen(writer);
+        add_row(writer, &epoch, meter, 1, 1);
+        add_row(writer, &epoch, meter, DAY / 24, 1);
+        CHECK_EQ(journal_commit(writer, DAY / 24), 0);
+        CHECK_EQ(journal_prune(writer, 7, 0), 0);
+        journal_close(writer);
+    }
     remove_directory();
 }
 
@@ -279,5 +379,6 @@ static void test_kill_9_at_any_moment_loses_no_committed_row(void)
 TESTS(test_each_boot_begins_at_the_next_multiple_of_2_to_the_32,
       test_a_segment_lasts_24_hours_of_boot_clock_and_is_then_sealed,
       test_a_reader_in_the_way_delays_the_sealing_only, test_a_reader_between_two_reads_is_in_nobodys_way,
-      test_commits_are_synced, test_pruning_removes_the_oldest_but_never_the_newest,
-      test_kill_9_at_any_moment_loses_no_committed_row)
+      test_a_segment_has_64_mib_at_most, test_commits_are_synced,
+      test_without_a_budget_half_the_partition_is_ours, test_only_recorded_time_makes_old,
+      test_pruning_removes_the_oldest_but_never_the_newest, test_kill_9_at_any_moment_loses_no_committed_row)
