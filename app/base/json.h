@@ -14,7 +14,7 @@ struct json;
 
 /*
  * Parse a document. The caller frees *ret with json_free().
- * Errors: -EBADMSG not JSON; error (may be NULL) gets "line 3 column 7: ..."
+ * Errors: -ENOMEM; -EBADMSG not JSON, and error (may be NULL) gets "line 3 column 7: ..."
  */
 int json_parse(const char *text, size_t size, struct json **ret, struct text *error) MUST_CHECK;
 void json_free(struct json *json);

@@ -201,7 +201,22 @@ bool database_is_damaged(const struct database *database)
     return database->damaged;
 }
 
-int database_check(struct database *database)
+/* "unable to get the page. error code=7": memory or the card failed just now, which says nothing of the file. */
+static int check_error(const char *text)
+{
+    const char *code = strstr(text, "error code=");
+
+    switch (code ? (int) strtol(code + strlen("error code="), NULL, 10) & 0xff : 0) {
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_IOERR:
+        return -EIO;
+    default:
+        return -EBADMSG;
+    }
+}
+
+static int check_once(struct database *database)
 {
     auto_statement struct statement *statement = NULL;
     int r;
@@ -215,7 +230,18 @@ int database_check(struct database *database)
     if (r < 0) {
         return r;
     }
-    return r == 1 && sqlite3_stricmp(statement_text(statement, 0), "ok") == 0 ? 0 : -EBADMSG;
+    if (r == 0) {
+        return -EBADMSG;
+    }
+    return sqlite3_stricmp(statement_text(statement, 0), "ok") == 0 ? 0 : check_error(statement_text(statement, 0));
+}
+
+/* What it says for want of memory is not always to be known from damage; so a bad answer needs another. */
+int database_check(struct database *database)
+{
+    int r = check_once(database);
+
+    return r == -EBADMSG ? check_once(database) : r;
 }
 
 int database_keep_log(struct database *database, bool keep)
