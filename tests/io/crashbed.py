@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import resource
 import signal
 import socketserver
 import sqlite3
@@ -105,6 +106,8 @@ class Plant:
             self.process = subprocess.Popen([str(self.program), "--config", str(self.config), "--state-dir",
                                              str(self.state), "--run-dir", str(self.run)], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, env=environment)
+        limit = 64 << 20, resource.RLIM_INFINITY  # no test fills this machine, whatever is said again and again
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, limit)
         return self.process
 
     def kill(self):
