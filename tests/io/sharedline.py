@@ -17,7 +17,7 @@ import time
 
 import harness
 
-LATE = 0.2  # if the line itself had no CPU for so long, what it thinks of the others is worth nothing
+LATE = 0.02  # if the line itself had no CPU for so long, what it thinks of the others is worth nothing
 
 
 class SharedLine:
@@ -40,9 +40,14 @@ class SharedLine:
     def from_units(self, *units):
         return [frame for frame in self.heard() if frame["unit"] in units]
 
-    def overlaps(self):
-        """Frames that began before another had ended, while the line itself was awake."""
-        return [frame for frame in self.heard() if frame["overlaps"] and not frame["late"]]
+    def overlaps(self, what="overlaps", ours=()):
+        """
+        Frames that began before another program's had ended ("close": within its silence), while the line itself was
+        awake. Those units are asked by one program: what it does to itself is not the matter here.
+        """
+        frames = self.heard()
+        return [frame for before, frame in zip(frames, frames[1:])
+                if frame[what] and not frame["late"] and not {before["unit"], frame["unit"]} <= set(ours)]
 
 
 class Wire:

@@ -33,7 +33,7 @@ class Document(test_port_sharing.Case):
         for _ in range(5):
             result = self.run_here(*command)
             self.assertEqual((result.returncode, result.stdout.strip()), (0, expect), result.stderr)
-        self.assertEqual(self.line.overlaps(), [])
+        self.check_line(self.line)
         self.wait_rows(len(self.rows()) + 4)
 
         script, said = self.script(self.line, "hold", unit=UNIT)
