@@ -143,6 +143,16 @@ class Faults(Case):
             return bus.say_later(self.rng.uniform(0.11, 1.9), request.answer())
         return request.answer()
 
+    def late_and_worse(self, bus, request):
+        """Both answer late or refuse late, cut some of that, and damage what comes in time."""
+        frame = request.answer() if self.rng.random() < 0.9 else request.exception(self.rng.choice((2, 3, 4, 6)))
+        if self.rng.random() < 0.4:
+            return bus.say_later(self.rng.uniform(0.02, 1.9), frame[:-3] if self.rng.random() < 0.1 else frame)
+        damage = bytearray(frame)
+        if self.rng.random() < 0.05:
+            damage[self.rng.randrange(len(damage))] ^= 4
+        return bytes(damage)
+
     def cut(self, _, request):
         """Cut off, or with gaps of many characters in it (1.5 are 143 us here)."""
         frame = request.answer()
@@ -176,6 +186,8 @@ class Faults(Case):
         self.bus("noise", (1,), lambda *_: b"", babble=lambda: self.rng.randbytes(23))  # each 2 ms: 115200 baud
         self.bus("wrong", (1,), self.wrong)
         self.bus("late", (1, 2), self.late)
+        for number in range(5):
+            self.bus(f"worse{number}", (1, 2), self.late_and_worse, interval_ms=200)
         self.bus("cut", (1,), self.cut)
         self.bus("says", tuple(range(1, 13)), exceptions)
         self.bus("burst", (1, 2), self.burst)
@@ -259,7 +271,7 @@ class Faults(Case):
         self.assertIn("another unit, function or length", dict(self.told("wrong-1"))["missed"])
 
     def check_8_a_late_answer_is_never_credited_to_another_block_or_meter(self):
-        # wrong numbers were looked for above; here: that there were some, and that the other meter had its slices
+        # wrong numbers were looked for above, also of `worse`; here: that there were some, and the other had its slices
         self.assertGreater(sum(value is not None for row in self.rows("late-1") for value in row[3].values()), 10)
         self.assertGreater(len(self.whole("late-2")), RUN_S / 4)
 

@@ -44,10 +44,9 @@ class Others(test_acquire.Case):
         harness.wait_until(lambda: self.all_events().count(f"stick: {drive}: in") == 2, 20, "in again")
 
         stick.kill()
-        self.wait_for("program: stick: not alive")
         harness.stop(leds)
         self.wait_for("program: leds: stopped")
-        time.sleep(1)
+        self.wait_for("program: stick: not alive")
         self.assertEqual(len([text for text in self.all_events() if text.startswith("stick:")]), 3)
         self.end(self.process)
 
