@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* meterstick export: a meter's rows out of the journal, as they stand there, to standard output. */
+/* meterstick export: a meter's rows, or the events, out of the journal, as they stand there, to standard output. */
 
 #include "app/base/clock.h"
 #include "app/base/exit.h"
@@ -25,10 +25,13 @@
 struct export_options {
     struct options common;
     const char *meter, *from, *to, *format;
+    bool events;
 };
 
 static const struct option_spec specs[] = {
     { "meter", NULL, OPTION_TEXT, offsetof(struct export_options, meter), "M", "whose rows", 0, 0 },
+    { "events", NULL, OPTION_FLAG, offsetof(struct export_options, events), NULL,
+      "what happened, instead of a meter's rows", 0, 0 },
     { "from", NULL, OPTION_TEXT, offsetof(struct export_options, from), "T",
       "not before: YYYY-MM-DD[ HH:MM[:SS]] local time, or RFC 3339", 0, 0 },
     { "to", NULL, OPTION_TEXT, offsetof(struct export_options, to), "T", "before", 0, 0 },
@@ -38,8 +41,8 @@ static const struct option_spec specs[] = {
 
 static const struct verb_usage usage = {
     .verb = "export",
-    .synopsis = "--meter M [--from T] [--to T] [--format csv|json]",
-    .summary = "Print what the journal holds of a meter. Rows of unknown time only without --from and --to.",
+    .synopsis = "--meter M|--events [--from T] [--to T] [--format csv|json]",
+    .summary = "Print what the journal holds of a meter, or its events. What has no time only without --from and --to.",
     .specs = specs,
     .spec_count = ARRAY_SIZE(specs),
 };
@@ -259,6 +262,85 @@ static int print_rows(struct export *export, const char *name)
     }
 }
 
+static void add_event(struct text *out, bool json, const struct csv_row *time, const struct journal_event *event)
+{
+    char buffer[CLOCK_TEXT_SIZE];
+
+    if (json) {
+        text_add_char(out, '{');
+        json_add_member_string(out, "time", time->timed ? clock_utc(time->wall_ms, buffer) : NULL);
+        json_add_member_string(out, "quality", time->quality);
+        json_add_member_string(out, "event", event->code);
+        json_add_member_string(out, "text", event->text);
+        text_add(out, "}\n");
+        return;
+    }
+
+    text_addf(out, "%s,", time->timed ? clock_utc(time->wall_ms, buffer) : "");
+    text_addf(out, "%s,%s,", time->timed ? clock_local(time->wall_ms, buffer) : "", time->quality);
+    csv_add_text(out, event->code);
+    text_add_char(out, ',');
+    csv_add_text(out, event->text);
+    text_add(out, "\r\n");
+}
+
+/* An event's time is told as a row's is. */
+static int print_event(struct export *export, const struct journal_event *event)
+{
+    struct journal_row *row = &export->rows[0];
+    char quality[4] = { CLOCK_UNKNOWN };
+    struct csv_row time = { .quality = quality };
+    struct epoch epoch;
+    int r;
+
+    r = journal_epoch(export->journal, event->epoch, &epoch);
+    if (r >= 0) {
+        *row = (struct journal_row){ .epoch = event->epoch, .boot_ms = event->boot_ms };
+        row->quality[0] = (char) epoch.source;
+        r = journal_row_time(export->journal, row, &time.wall_ms, quality);
+    }
+    if (r < 0 && r != -ENOENT && r != -EBADMSG) {
+        return r;
+    }
+
+    time.timed = quality[0] != CLOCK_UNKNOWN;
+    if (!export->timed || (time.timed && time.wall_ms >= export->from_ms && time.wall_ms < export->to_ms)) {
+        add_event(&export->out, export->json, &time, event);
+    }
+    return export->out.failed ? -ENOMEM : flush(export);
+}
+
+static int print_events(struct export *export)
+{
+    struct journal_event events[16];
+    unsigned tries = 0;
+    int64_t after = 0;
+    int n, r;
+
+    if (!export->json) {
+        text_add(&export->out, "utc,local,quality,event,text\r\n");
+    }
+    while ((n = journal_events(export->journal, after, events, ARRAY_SIZE(events))) != 0) {
+        if (again(n, &tries)) {
+            continue;
+        }
+        if (n < 0) {
+            return n;
+        }
+        for (int i = 0; i < n; i++) {
+            do {
+                r = print_event(export, &events[i]);
+            } while (again(r, &tries));
+            if (r < 0) {
+                return r;
+            }
+        }
+        after = events[n - 1].id;
+    }
+
+    return flush(export);
+}
+
 static void say_unknown(struct export *export, const char *name)
 {
     struct journal_meter *meter = calloc(1, sizeof(*meter));
@@ -279,8 +361,8 @@ static int parse(const struct export_options *options, struct export *ret)
     ret->to_ms = INT64_MAX;
     ret->timed = options->from || options->to;
     ret->json = options->format && text_equal(options->format, "json");
-    if (!options->meter) {
-        log_error("whose rows? give --meter M");
+    if (!options->meter == !options->events) {
+        log_error("whose rows? give --meter M, or --events");
         return -EINVAL;
     }
     if (options->format && !ret->json && !text_equal(options->format, "csv")) {
@@ -323,19 +405,19 @@ int main(int argc, char **argv)
     }
 
     journal_set_patience(export->journal, 0);  // nobody would come back for what it passes
-    r = find_versions(export, options.meter);
-    if (r == -ENOENT) {
+    r = options.events ? print_events(export) : find_versions(export, options.meter);
+    if (r == -ENOENT && !options.events) {
         say_unknown(export, options.meter);
         return EXIT_USAGE;
     }
-    if (r >= 0) {
+    if (r >= 0 && !options.events) {
         r = print_rows(export, options.meter);
     }
     if (r >= 0 && fflush(stdout) != 0) {
         r = -errno;
     }
     if (r < 0) {
-        log_error("export of '%s' ended early (%s)", options.meter, strerror(-r));
+        log_error("export of '%s' ended early (%s)", options.events ? "events" : options.meter, strerror(-r));
         return EXIT_IO;
     }
     if (journal_take_gap(export->journal, &after)) {

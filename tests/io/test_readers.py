@@ -9,6 +9,7 @@ As root the other user is nobody. Else the right to write is taken from us where
 import csv
 import grp
 import io
+import json
 import os
 import pwd
 import subprocess
@@ -151,10 +152,28 @@ class Readers(harness.Case):
         self.assertEqual(self.plant.end()[0], 0)
 
         self.read_only()
+        self.check_events()
         seqs = self.exported()
         self.assertEqual(seqs, list(range(1 + BAD_ROWS, 1 + BAD_ROWS + len(seqs))))
         self.assertEqual(self.once(), before + seqs)
         self.writable()
+
+    def check_events(self):
+        """What happened is told, in both formats, with its time."""
+        result = self.run_as_other("export", "--events")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        damaged = [row for row in rows if row["event"] == "damaged"]
+        self.assertEqual(len(damaged), 1, result.stdout)
+        self.assertIn("0000000000000001.db", damaged[0]["text"])
+        self.assertRegex(damaged[0]["utc"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+        result = self.run_as_other("export", "--events", "--format", "json")
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual([line["text"] for line in lines], [row["text"] for row in rows])
+        self.assertEqual([line["time"] for line in lines], [row["utc"] for row in rows])
+        result = self.run_as_other("export", "--events", "--to", "2020-01-01", "--format", "json")
+        self.assertEqual((result.returncode, result.stdout), (0, ""))
+        self.assertEqual(self.run_as_other("export", "--events", "--meter", "m1").returncode, 64)
 
     @unittest.skipUnless(ROOT, "needs another user, hence root: SKIPPED")
     def test_rows_in_memory_are_read_and_come_back_once(self):
