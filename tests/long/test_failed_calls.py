@@ -129,7 +129,8 @@ class FailedCalls(Case):
             plant.check_log()
             if code:
                 self.assertTrue(plant.said().strip(), f"it exits with {code} and says nothing")
-            rows = plant.check(top for top in tops if top)  # before each of them there is no hole
+            tops = [top for top in tops if (top + 1) % crashbed.BOOT_ROWS > 1]  # in memory none is committed yet
+            rows = plant.check(tops)                                            # before each of them there is no hole
             self.assertEqual({seq: rows.get(seq) for seq in before}, before)
             after = self.begins_again(plant)
             self.assertEqual({seq: after.get(seq) for seq in rows}, rows)
