@@ -100,10 +100,7 @@ class Case(test_acquire.Case):
                     self.assertEqual(values, VALUES[unit])  # an answer to somebody else would be another's
 
     def check_line(self, line):
-        ours = (*LIVE, DEAD)
-        self.assertEqual(line.overlaps(ours=ours), [])
-        # the script posts at once, without a silence of its own: then it is ours to keep it
-        self.assertEqual([frame for frame in line.overlaps("close", ours) if frame["unit"] in (*ours, READ)], [])
+        self.assertEqual(line.overlaps(ours=(*LIVE, DEAD)), [])
 
 
 class Together(Case):
@@ -134,6 +131,9 @@ class Together(Case):
         self.wait_rows(before + seconds // 0.5 - 2, "m20")
 
         self.check_line(line)
+        # the script posts at once, without a silence of its own: then it is ours to keep it
+        self.assertEqual([frame for frame in line.overlaps("close", (*LIVE, DEAD)) if frame["unit"] in (*LIVE, DEAD, READ)],
+                         [])
         self.check_rows(*LIVE)
         self.assertGreater(len(got_read), 3)
         for answer in got_read:
@@ -200,7 +200,8 @@ class Holds(Case):
         self.assertIsNone(script.poll())
         self.assertNotIn({"busy": True}, said)
         self.assertLess(max(turn["waited"] for turn in said), 2)
-        self.check_line(line)
+        if {turn["value"] for turn in said} == {2400}:  # who gives up waiting for its answer is talked over by it
+            self.check_line(line)
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root can be two users")
