@@ -123,7 +123,7 @@ class Case(harness.Case):
 
     def acquire(self, **environment):
         environment = self.clock.environment(NOTIFY_SOCKET=str(self.manager.path), WATCHDOG_USEC="30000000",
-                                             CLOCK_GRACE_US="20000", **environment)
+                                             CLOCK_GRACE_US="500000", **environment)
         with open(self.log, "ab") as log:
             return self.start(harness.PLAIN_BIN / "meterstick-acquire", "--config", self.config, "--state-dir",
                               self.state, "--run-dir", self.run_dir, env=environment, stderr=log)
@@ -176,7 +176,7 @@ class Case(harness.Case):
             self.assertTrue(next_seq == seq + 1 or next_seq % (1 << 32) == 0, (seq, next_seq))
             self.assertGreater(next_ms, boot_ms)
         for seq, boot_ms, values in rows:
-            self.assertAlmostEqual(json.loads(values)[0], boot_ms / 1000, delta=1.5, msg=f"seq {seq}")
+            self.assertAlmostEqual(json.loads(values)[0], boot_ms / 1000, delta=2, msg=f"seq {seq}")
         slices = round((rows[-1][1] - rows[0][1]) / 1000 / interval_s)
         counted = sum(int(text.split()[-5]) for text, in self.query(
             "SELECT text FROM event WHERE text LIKE '% slices without a row'"))
@@ -222,31 +222,31 @@ class Case(harness.Case):
 
 class Boot(Case):
     def test_a_boot_in_1970_gets_its_true_time_two_hours_later(self):  # fault 54
-        self.begin("10 s", rate=1000, busy_rate=20, wall=20, boot_s=20)
+        self.begin("30 s", rate=4000, busy_rate=2, wall=20, boot_s=20)
         process = self.acquire()
         self.clock.wait(2 * HOUR_S)
         self.assertEqual(self.letters(), "U")
-        self.clock.run_at(20)
+        self.clock.run_at(20, 2)
         self.manager.fed_s.clear()  # before, 30 s were 30 ms
         self.clock.set(BASE)
         self.wait_letter("R")
+        self.clock.run_at(200, 2)
         self.wait_rows()
         self.end(process)
         self.assertEqual(self.letters(), "UR")
-        boots = self.check_journal(10)
+        boots = self.check_journal(30)
         rows = self.export()
         self.assertEqual([row[0] for row in rows], sorted(boots))
-        self.assertGreater(len(rows), 700)
         for seq, wall_s, quality in rows:
             self.assertAlmostEqual(wall_s, self.clock.zero() + boots[seq] / 1000, delta=1, msg=f"seq {seq}")
         self.assertEqual(len([row for row in rows if row[2] == "C"]), len([
             row for row in self.query("SELECT seq FROM sample WHERE quality = 'U'")]))
-        self.assertGreaterEqual([row[2] for row in rows].count("C"), 700)
+        self.assertGreaterEqual([row[2] for row in rows].count("C"), 235)
         self.assertEqual(rows[-1][2], "R")
         self.check_days(self.stick(), boots)
 
     def test_rows_that_a_stick_already_has_come_again_with_their_time(self):  # fault 44
-        self.begin("1 s", rate=20, wall=20)
+        self.begin("1 s", rate=20, busy_rate=2, wall=20)
         process = self.acquire()
         self.clock.wait(30)
         self.wait_rows()
@@ -265,7 +265,7 @@ class Boot(Case):
 
     def test_boots_under_many_clocks_lose_and_prune_nothing(self):
         """Retention (at least 7 days of running) has nothing to do with what the wall clock says; nor has the order."""
-        self.begin("1 s", rate=20, more="keep = 7 days\n")
+        self.begin("1 s", rate=20, busy_rate=2, more="keep = 7 days\n")
         now_s = time.time()
         seqs = []
         for number, wall_s in enumerate((20, now_s, now_s + 50 * YEAR_S, now_s - 50 * YEAR_S, now_s - 10 * 86400, 20,
@@ -273,7 +273,7 @@ class Boot(Case):
             if number > 0:
                 self.clock.stand(20)
                 self.clock.boot(rtc=number % 2 == 0)
-            self.clock.run_at(20)
+            self.clock.run_at(20, 2)
             self.clock.set(wall_s)
             process = self.acquire()
             self.wait_rows(5)
@@ -312,7 +312,7 @@ class Steps(Case):
                             f"seq {seq} {quality}: {wall_s} of {boots[seq]}, {zeros}")
 
     def test_a_clock_that_is_trusted_is_believed_and_nothing_is_lost(self):  # fault 55
-        self.begin("1 s", clock="trusted", rate=20, busy_rate=5, wall=BASE)
+        self.begin("1 s", clock="trusted", rate=20, busy_rate=2, wall=BASE)
         process = self.acquire()
         zeros = self.step_all()
         self.end(process)
@@ -324,7 +324,7 @@ class Steps(Case):
 
     def test_a_clock_that_jumps_by_decades_is_not_believed(self):  # fault 55
         """Only those steps that can be right are: rows under the others have their time by the first that was known."""
-        self.begin("1 s", rate=20, busy_rate=5, wall=BASE)
+        self.begin("1 s", rate=20, busy_rate=2, wall=BASE)
         self.clock.boot(rtc=True)
         process = self.acquire()
         self.wait_letter("R")
@@ -399,7 +399,7 @@ class Steps(Case):
 class Days(Case):
     def test_days_on_which_the_clocks_change(self):  # fault 55
         """Of 23 and of 25 hours in Berlin: each row in the file of its day, those of the hour that comes twice too."""
-        self.begin("10 s", clock="trusted", rate=200, busy_rate=20, wall=wall_of(2026, 3, 28, 22, 58))
+        self.begin("10 s", clock="trusted", rate=200, busy_rate=2, wall=wall_of(2026, 3, 28, 22, 58))
         process = self.acquire()
         moments = [wall_of(2026, 3, 28, 23), wall_of(2026, 3, 29, 1), wall_of(2026, 3, 29, 22),
                    wall_of(2026, 10, 24, 22), wall_of(2026, 10, 25, 0), wall_of(2026, 10, 25, 1),
