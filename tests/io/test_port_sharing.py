@@ -132,8 +132,8 @@ class Together(Case):
 
         self.check_line(line)
         # the script posts at once, without a silence of its own: then it is ours to keep it
-        self.assertEqual([frame for frame in line.overlaps("close", (*LIVE, DEAD)) if frame["unit"] in (*LIVE, DEAD, READ)],
-                         [])
+        close = line.overlaps("close", (*LIVE, DEAD))
+        self.assertEqual([frame for frame in close if frame["unit"] in (*LIVE, DEAD, READ)], [])
         self.check_rows(*LIVE)
         self.assertGreater(len(got_read), 3)
         for answer in got_read:
