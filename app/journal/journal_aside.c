@@ -51,8 +51,9 @@ int journal_aside_check(struct database *database, const char *path)
 {
     int r;
 
+    // A sector that cannot be read is no reason to leave the card: whoever needs it will say so.
     r = check_pages(database, path);
-    return r < 0 ? r : journal_each_stored_meter(database, ignore_meter, NULL);
+    return r < 0 && r != -EIO ? r : journal_each_stored_meter(database, ignore_meter, NULL);
 }
 
 int journal_aside_look_at_log(const struct journal *journal, uint64_t first, const char *path, bool *ret_suspect)
@@ -103,7 +104,7 @@ void journal_aside_log_is_lost(struct journal *journal)
 {
     journal->writer.aside = true;
     skip_numbers(&journal->writer);
-    say(&journal->writer, "the log of %s was damaged: its last rows may be lost", journal->writer.first);
+    say(&journal->writer, "the log of %s is damaged or gone: rows in it are lost, if there were any", journal->writer.first);
 }
 
 /*
