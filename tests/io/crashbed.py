@@ -162,8 +162,11 @@ class Plant:
 
     def rows(self):
         """{seq: (meter, boot_ms, quality, vals)}, of all places; a seq in two of them is the same row."""
+        return self.rows_in(*self.journals())
+
+    def rows_in(self, *journals):
         result = {}
-        for journal in self.journals():
+        for journal in journals:
             for path in sorted(journal.glob("*.db")):
                 for row in self.rows_of(path):
                     if result.setdefault(row[0], row[1:]) != row[1:]:
@@ -203,12 +206,15 @@ class Plant:
         rows = self.rows()
         before = {}
         last = None
+        quick = 0
         for seq in sorted(rows):
             meter, boot_ms, quality, values = rows[seq]
             self.check_values(seq, quality, values)
             counter = json.loads(values)[-1]
             earlier_ms, earlier_counter = before.get(meter, (-1, -1))
-            if boot_ms < earlier_ms + (meter in self.meters):  # a program can be read twice in a millisecond
+            # what is late is read as often as it can be: a program, and rarely a meter, twice in a millisecond
+            quick += boot_ms == earlier_ms and meter in self.meters
+            if boot_ms < earlier_ms or quick > 1:
                 raise AssertionError(f"seq {seq} of {meter} is of {boot_ms}, after {earlier_ms}")
             if counter is not None and counter < earlier_counter:
                 raise AssertionError(f"seq {seq} of {meter} has the counter {counter}, after {earlier_counter}")

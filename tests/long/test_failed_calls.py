@@ -38,8 +38,9 @@ class Case(harness.Case):
 
     def begins_again(self, plant):
         """Without a fault it logs at once, whatever the one before it left. Returns all rows."""
-        top = max(plant.rows(), default=0)
         plant.start()
+        self.assertTrue(plant.wait(plant.committed, 20, "a status with rows"), plant.said())
+        top = plant.committed()
         self.assertTrue(plant.wait(lambda: plant.committed() > top, 20, "new rows"), plant.said())
         self.ends(plant, (0,))
         return plant.check()
@@ -105,36 +106,45 @@ class FailedCalls(Case):
         if os.environ.get("METERSTICK_ONLY"):
             kind, error, state, phase, n = os.environ["METERSTICK_ONLY"].split()
             chosen = [(kind, int(error), state, phase, int(n))]
-        codes = crashbed.in_parallel(chosen, WORKERS, self.fail_once)
+        began = crashbed.in_parallel(chosen, WORKERS, self.fail_once)
         harness.figure(f"calls of acquire that failed once: {len(chosen)} of {len(jobs)}, 0 crashes, 0 wrong rows; "
-                       f"it did not begin {sum(code in REFUSED for code in codes)} times, each with a reason")
+                       f"it did not begin {began.count(False)} times, each with a reason")
 
     def fail_once(self, job):
         kind, error, state, phase, n = job
         with crashbed.directory() as directory:
             plant = self.start(directory, state, FAIL_KIND=kind, FAIL_AT=n if phase == "life" else 0, FAIL_ERRNO=error)
-            before = self.before[state]
-            tops = [max(before, default=0)]  # what is said to be committed
-            if phase == "life":
-                alive = plant.wait(lambda: self.counts(plant)[kind] >= n, 20, "the call")
-                tops.append(max(tops[0], plant.committed()))  # and it goes on: this much, and then more
-                alive = alive and plant.wait(lambda: plant.committed() > tops[1], 20, "new rows")
-            else:
-                alive = plant.wait(lambda: plant.committed() > tops[0], 20, "new rows")
-                with open(plant.directory / "counts", "r+b", buffering=0) as file:
-                    os.pwrite(file.fileno(), struct.pack("Q", self.counts(plant)[kind] + n), AT * 8)
-            tops.append(plant.committed())
-            code = self.ends(plant, (0, 74) if alive else REFUSED)
-            self.assertNotIn("Assertion", plant.said())
-            plant.check_log()
-            if code:
-                self.assertTrue(plant.said().strip(), f"it exits with {code} and says nothing")
-            tops = [top for top in tops if (top + 1) % crashbed.BOOT_ROWS > 1]  # in memory none is committed yet
-            rows = plant.check(tops)                                            # before each of them there is no hole
-            self.assertEqual({seq: rows.get(seq) for seq in before}, before)
-            after = self.begins_again(plant)
-            self.assertEqual({seq: after.get(seq) for seq in rows}, rows)
-            return code
+            try:
+                return self.goes_on(plant, job)
+            finally:
+                plant.kill()
+
+    def goes_on(self, plant, job):
+        kind, _, state, phase, n = job
+        before = self.before[state]
+        tops = [max(before, default=0)]  # what is said to be committed
+        if phase == "life":
+            alive = plant.wait(lambda: self.counts(plant)[kind] >= n, 20, "the call")
+            tops.append(max(tops[0], plant.committed()))  # and it goes on: this much, and then more
+            alive = alive and plant.wait(lambda: plant.committed() > tops[1], 20, "new rows")
+        else:
+            alive = plant.wait(lambda: plant.committed() > tops[0], 20, "new rows")
+            with open(plant.directory / "counts", "r+b", buffering=0) as file:
+                os.pwrite(file.fileno(), struct.pack("Q", self.counts(plant)[kind] + n), AT * 8)
+        tops.append(plant.committed())
+        code = self.ends(plant, (0, 74) if alive else REFUSED)
+        self.assertNotIn("Assertion", plant.said())
+        plant.check_log()
+        if code:
+            self.assertTrue(plant.said().strip(), f"it exits with {code} and says nothing")
+        tops = [top for top in tops if (top + 1) % crashbed.BOOT_ROWS > 1]  # in memory none is committed yet
+        rows = plant.check(tops)                                            # before each of them there is no hole
+        self.assertEqual({seq: rows.get(seq) for seq in before}, before)
+        after = self.begins_again(plant)
+        for kept in plant.state.glob("journal-*"):  # it could not see the card's journal and had one of its own
+            after = {**after, **plant.rows_in(kept)}
+        self.assertEqual({seq: after.get(seq) for seq in rows}, rows)
+        return alive
 
 
 class Short(Case):
