@@ -104,7 +104,8 @@ void journal_aside_log_is_lost(struct journal *journal)
 {
     journal->writer.aside = true;
     skip_numbers(&journal->writer);
-    say(&journal->writer, "the log of %s is damaged or gone: rows in it are lost, if there were any", journal->writer.first);
+    say(&journal->writer, "the log of %s is damaged or gone: rows in it are lost, if there were any",
+        journal->writer.first);
 }
 
 /*
