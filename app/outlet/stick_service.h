@@ -3,8 +3,8 @@
 
 /* When a stick is written to, what is logged of it, and the status file. One thread. */
 
-#include "app/base/options.h"
 #include "app/base/macros.h"
+#include "app/base/options.h"
 
 #include <stdint.h>
 
