@@ -239,7 +239,7 @@ static void test_they_read_what_a_killed_writer_left(void)
 {
     const char *seed_text = getenv("METERSTICK_SEED");
     unsigned seed = seed_text && *seed_text ? (unsigned) strtoul(seed_text, NULL, 10) : (unsigned) time(NULL);
-    unsigned again = 0, rounds = (unsigned) test_share(2000);
+    unsigned again = 0, rounds = (unsigned) test_share(1000);
     struct journal *writer = NULL;
 
     printf("METERSTICK_SEED=%u\n", seed);
