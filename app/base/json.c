@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 
 /* struct json is json_t: jansson's own type, under our name so that only this file knows it. */
@@ -15,33 +14,15 @@ static json_t *theirs(const struct json *json)
     return (json_t *) json;
 }
 
-/* The library says "invalid token" as well when it had no memory for one. */
-static _Thread_local bool no_memory;
-
-static void *take_memory(size_t size)
-{
-    void *memory = malloc(size);
-
-    no_memory = no_memory || !memory;
-    return memory;
-}
-
-static void watch_memory(void)
-{
-    json_set_alloc_funcs(take_memory, free);
-}
-
 int json_parse(const char *text, size_t size, struct json **ret, struct text *error)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     json_error_t fault;
     json_t *root;
 
-    (void) pthread_once(&once, watch_memory);
-    no_memory = false;
+    errno = 0;
     root = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &fault);
-    if (!root && no_memory) {
-        return -ENOMEM;
+    if (!root && errno == ENOMEM) {
+        return -ENOMEM;  // the library says "invalid token" as well when it had no memory for one
     }
     if (!root) {
         if (error) {
