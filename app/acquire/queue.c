@@ -195,7 +195,7 @@ void queue_push_row(struct queue *queue, uint16_t meter, const struct sample *sa
 
     body = (uint8_t *) (header + 1);
     memcpy(body, sample->values, values_size);
-    if (note_count > 0) {
+    if (notes) {
         memcpy(body + values_size, notes, notes_size);
     }
     memcpy(body + values_size + notes_size, sample->words, word_count * sizeof(uint16_t));

@@ -192,7 +192,7 @@ static void resume_memory(struct writer *writer)
 int writer_return(struct writer *writer)
 {
     char id[JOURNAL_ID_SIZE];
-    bool same;
+    bool same = false;
     int r;
 
     writer_busy(writer);
