@@ -105,6 +105,11 @@ static void break_a_layout(const char *path)
     change(path, "UPDATE meter SET layout='[{\"quantity\":'");
 }
 
+static void leap_ahead(const char *path)
+{
+    change(path, "UPDATE sample SET seq=1152921504606846976 WHERE seq=(SELECT max(seq) FROM sample)");
+}
+
 static void drop_a_table(const char *path)
 {
     change(path, "DROP TABLE event");
@@ -120,6 +125,7 @@ static const struct {
     { "a layout that is none", break_a_layout },
     { "a directory", put_a_directory_there },
     { "a table that is gone", drop_a_table },
+    { "a seq that no boot comes to", leap_ahead },
     { "a text", put_text_there },
     { "cut in half", cut_in_half },
     { "cut in the header", cut_in_the_header },

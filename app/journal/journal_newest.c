@@ -23,7 +23,12 @@ static int read_rows_back(struct reader_place *place, uint64_t *before, struct j
     statement_set_number(statement, 1, (int64_t) MIN(*before, (uint64_t) INT64_MAX));
     statement_set_number(statement, 2, count);
     while (n < count && (r = statement_step(statement)) > 0) {
-        *before = (uint64_t) statement_number(statement, 0);
+        const uint64_t seq = (uint64_t) statement_number(statement, 0);
+
+        if (seq == 0 || seq >= *before) {
+            return n > 0 ? (int) n : -EBADMSG;  // of a damaged page
+        }
+        *before = seq;
         r = journal_row_from(statement, &ret[n]);
         if (r < 0 && r != -EBADMSG) {
             return r;

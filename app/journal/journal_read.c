@@ -78,6 +78,7 @@ struct walk {
     struct reader_place *place;
     const char *meter;         // NULL: all
     uint64_t after;            // rows up to this one are behind us
+    uint64_t end;              // of the segment
     struct journal_row *rows;  // of them count are found, and there is room for size
     unsigned count, size;
 };
@@ -100,14 +101,19 @@ static int read_rows(struct walk *walk)
         statement_set_text(statement, 3, walk->meter, strlen(walk->meter));
     }
     while (looked_at < wanted && (r = statement_step(statement)) > 0) {
+        const uint64_t seq = (uint64_t) statement_number(statement, 0);
         int row = journal_row_from(statement, &walk->rows[walk->count]);
 
+        if (seq <= walk->after || seq >= walk->end) {
+            r = -EBADMSG;  // of a damaged page: nobody's cursor may follow it back or far ahead
+            break;
+        }
         if (row < 0 && row != -EBADMSG) {
             r = row;
             break;
         }
         looked_at++;
-        walk->after = (uint64_t) statement_number(statement, 0);
+        walk->after = seq;
         if (row < 0) {
             note_gap(walk->journal, walk->after - 1);
         } else {
@@ -146,11 +152,18 @@ static int pass(struct walk *walk)
     return 0;
 }
 
+/* No row of a segment has that seq or a higher one: the next one begins there, or it is more than a boot has. */
+static uint64_t end_of(const struct segments *segments, size_t index)
+{
+    return index + 1 < segments->count ? segments->first[index + 1] : segments->first[index] + SEGMENT_BOOT_ROWS;
+}
+
 /* Rows of one segment until there is no more room. */
 static int read_segment(struct walk *walk, size_t index)
 {
     int r;
 
+    walk->end = end_of(&walk->place->segments, index);
     do {
         r = journal_place_open(walk->place, index);
         if (r >= 0) {
@@ -344,6 +357,7 @@ static int count_place(struct journal *journal, struct reader_place *place, uint
         if (r < 0 && !journal_may_pass(journal, r)) {
             return r;
         }
+        last = (uint64_t) last < end_of(segments, i) ? last : 0;
         *sum += (uint64_t) last > from ? (uint64_t) last - from : 0;
         *after = MAX(*after, (uint64_t) last);
     }

@@ -451,6 +451,9 @@ int journal_segment_open(struct journal *journal, uint64_t first)
     if (r >= 0) {
         r = settle_state(journal, first, next.database, &state);
     }
+    if (r >= 0 && (uint64_t) state.last_seq >= first + SEGMENT_BOOT_ROWS) {
+        r = -EBADMSG;  // a number that no boot comes to: the page is damaged
+    }
     if (r >= 0) {
         r = statement_new(next.database, state.has_words ? "INSERT INTO sample VALUES(?,?,?,?,?,?,?)"
                                                          : "INSERT INTO sample VALUES(?,?,?,?,?,?)", &next.sample);
