@@ -138,6 +138,9 @@ int journal_aside_open(struct journal *journal)
 
     if (newest > bad) {
         r = journal_segment_open(journal, newest);
+        if (r == -EBADMSG) {
+            r = journal_segment_open(journal, newest);  // one read that failed can look like damage: it does not twice
+        }
         if (r != -EBADMSG) {
             return r;
         }
