@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import resource
-import shutil
 import signal
 import sqlite3
 import statistics
@@ -20,6 +19,7 @@ import unittest
 
 import harness
 import registers
+import timedate
 
 MODEL = "schneider-iem2150"
 LOGGED = {"current": 5.12, "voltage": 230.1, "power_active": 1178.3, "power_reactive": 0.25, "power_factor": 0.97,
@@ -404,53 +404,27 @@ class Configuration(Case):
         self.assertIn(str(self.state), said)
 
 
-TIMEDATE = """
-import sys, dbus, dbus.mainloop.glib, dbus.service
-from gi.repository import GLib
-
-class Timedate(dbus.service.Object):
-    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="ss", out_signature="v")
-    def Get(self, interface, name):
-        assert (interface, name) == ("org.freedesktop.timedate1", "NTPSynchronized")
-        return sys.argv[2] == "yes"
-
-dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
-bus = dbus.bus.BusConnection(sys.argv[1])
-name = dbus.service.BusName("org.freedesktop.timedate1", bus)
-Timedate(bus, "/org/freedesktop/timedate1")
-print("ready", flush=True)
-GLib.MainLoop().run()
-"""
-
-
-def has_dbus():
-    return shutil.which("dbus-daemon") and subprocess.run(
-        ["/usr/bin/python3", "-c", "import dbus, gi"], capture_output=True, check=False).returncode == 0
-
-
 class Clock(Case):
     def letters(self, synchronised):
         """The letters of the epochs, with a timedate1 that says so ("yes", "no") or none (None)."""
         address = f"unix:path={self.directory}/bus"
         if synchronised:
-            daemon = self.start("dbus-daemon", "--session", "--nofork", "--print-address", f"--address={address}",
-                                stdout=subprocess.PIPE)
-            daemon.stdout.readline()
-            service = self.start("/usr/bin/python3", "-c", TIMEDATE, address, synchronised, stdout=subprocess.PIPE)
-            self.assertEqual(service.stdout.readline(), b"ready\n")
+            answer = self.directory / "synchronised"
+            answer.write_text(synchronised)
+            timedate.serve(self, address, answer)
         config = self.configure("[meter x]\ndriver = exec\ncommand = echo 1\ncolumns = voltage V\n")
         config.write_text(config.read_text().replace("clock = trusted\n", ""))
         self.acquire(config, environment={"DBUS_SYSTEM_BUS_ADDRESS": address})
         self.wait_rows(6)
         return [letter for letter, in self.query("SELECT source FROM epoch ORDER BY n")]
 
-    @unittest.skipUnless(has_dbus(), "needs dbus-daemon, python3-dbus and python3-gi")
+    @unittest.skipIf(timedate.missing(), timedate.missing())
     def test_timedate_says_that_ntp_keeps_the_clock(self):
         self.assertEqual(self.letters("yes")[-1], "N")
         self.assertEqual(self.status()["clock"], {"known": True, "quality": "N"})
         self.assertEqual(self.rows()[-1][2], "N")
 
-    @unittest.skipUnless(has_dbus(), "needs dbus-daemon, python3-dbus and python3-gi")
+    @unittest.skipIf(timedate.missing(), timedate.missing())
     def test_timedate_says_that_nobody_does(self):
         self.assertNotIn("N", self.letters("no"))
 

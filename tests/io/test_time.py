@@ -10,7 +10,6 @@ import datetime
 import io
 import json
 import pathlib
-import shutil
 import signal
 import socket
 import sqlite3
@@ -22,6 +21,7 @@ import zoneinfo
 
 import harness
 import registers
+import timedate
 import virtual_clock
 
 MODEL = "schneider-iem2150"
@@ -67,30 +67,6 @@ class Manager:
 
     def longest_s(self):
         return max((after - before for before, after in zip(self.fed_s, self.fed_s[1:])), default=0)
-
-
-TIMEDATE = """
-import pathlib, sys, dbus, dbus.mainloop.glib, dbus.service
-from gi.repository import GLib
-
-class Timedate(dbus.service.Object):
-    @dbus.service.method("org.freedesktop.DBus.Properties", in_signature="ss", out_signature="v")
-    def Get(self, interface, name):
-        assert (interface, name) == ("org.freedesktop.timedate1", "NTPSynchronized")
-        return pathlib.Path(sys.argv[2]).read_text() == "yes"
-
-dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
-bus = dbus.bus.BusConnection(sys.argv[1])
-name = dbus.service.BusName("org.freedesktop.timedate1", bus)
-Timedate(bus, "/org/freedesktop/timedate1")
-print("ready", flush=True)
-GLib.MainLoop().run()
-"""
-
-
-def has_dbus():
-    return shutil.which("dbus-daemon") and subprocess.run(
-        ["/usr/bin/python3", "-c", "import dbus, gi"], capture_output=True, check=False).returncode == 0
 
 
 class Case(harness.Case):
@@ -360,17 +336,13 @@ class Steps(Case):
         self.assertLess(sorted(delays_ms)[2], 500, delays_ms)
         self.end(process)
 
-    @unittest.skipUnless(has_dbus(), "needs dbus-daemon, python3-dbus and python3-gi")
+    @unittest.skipIf(timedate.missing(), timedate.missing())
     def test_ntp_and_a_person(self):
         """What timedate1 said before a step is not about the clock as it is now."""
         answer = self.directory / "answer"
         answer.write_text("yes")
         address = f"unix:path={self.directory}/bus"
-        daemon = self.start("dbus-daemon", "--session", "--nofork", "--print-address", f"--address={address}",
-                            stdout=subprocess.PIPE)
-        daemon.stdout.readline()
-        service = self.start("/usr/bin/python3", "-c", TIMEDATE, address, answer, stdout=subprocess.PIPE)
-        self.assertEqual(service.stdout.readline(), b"ready\n")
+        timedate.serve(self, address, answer)
         self.begin("1 s", rate=2, wall=BASE)
         process = self.acquire(DBUS_SYSTEM_BUS_ADDRESS=address)
         self.wait_letter("N")
