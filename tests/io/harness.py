@@ -11,11 +11,14 @@ Run as a program (python3 harness.py slave), this file is the pymodbus slave. It
 3.8 (Debian 13).
 """
 
+import atexit
+import functools
 import json
 import os
 import pathlib
 import random
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -33,6 +36,22 @@ PLAIN_BIN = pathlib.Path(os.environ.get("METERSTICK_PLAIN_BIN") or BIN).resolve(
 SHIMS = pathlib.Path(os.environ.get("METERSTICK_TESTS") or BIN.parent / "tests").resolve()  # shim_*.so, for LD_PRELOAD
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 MODELS = SOURCE / "drivers" / "models"
+
+
+@functools.cache
+def open_programs():
+    """The programs, with their models, where any user may run them: a checkout may stand in somebody's home."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="meterstick-programs-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    directory.chmod(0o755)
+    shutil.copytree(BIN, directory / "bin")
+    return directory / "bin"
+
+
+def as_nobody():
+    """How root starts one of them as another user."""
+    return {"user": 65534, "group": 65534, "extra_groups": [], "programs": open_programs(),
+            "environment": {"METERSTICK_MODELS": str(open_programs() / "models")}}
 SKIPPED = 77  # what CTest takes for "skipped"
 os.environ.setdefault("TZ", "Europe/Berlin")  # local days and times of the tests are those of this zone
 

@@ -57,12 +57,12 @@ class Case(harness.Case):
         path.write_text(f"[appliance]\ninterval = {interval}\nclock = trusted\n[journal]\ncommit = {commit}\n{text}")
         return path
 
-    def acquire(self, config, **options):
+    def acquire(self, config, programs=harness.BIN, **options):
         """Start it; its log is in self.log."""
         environment = {**os.environ, "METERSTICK_MODELS": str(harness.MODELS), **options.pop("environment", {})}
         log = open(self.log, "ab")
         self.addCleanup(log.close)
-        return self.start(harness.BIN / "meterstick-acquire", "--config", config, "--state-dir", self.state, "--run-dir",
+        return self.start(programs / "meterstick-acquire", "--config", config, "--state-dir", self.state, "--run-dir",
                           self.run_dir, env=environment, stderr=log, **options)
 
     def refused(self, *arguments):

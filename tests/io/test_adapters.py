@@ -8,7 +8,6 @@ stands under another meter than its own (faults 13, 14 and 15).
 import os
 import pathlib
 import re
-import shutil
 import threading
 import time
 import unittest
@@ -154,28 +153,16 @@ class Links(Case):
         os.chmod(os.readlink(link), 0)
         options = {}
         if os.getuid() == 0:  # root may do everything: somebody else runs it
-            programs = self.directory / "bin"
-            shutil.copytree(harness.BIN, programs)
-            models = self.directory / "models"
-            shutil.copytree(harness.MODELS, models)
             os.chmod(self.directory, 0o777)
-            options = {"user": 65534, "group": 65534, "extra_groups": [], "programs": programs,
-                       "environment": {"METERSTICK_MODELS": str(models)}}
+            options = harness.as_nobody()
             os.chown(os.readlink(link), 65534, 65534)
-        process = self.acquire_as(self.configure(self.buses(a=link)), **options)
+        process = self.acquire(self.configure(self.buses(a=link)), **options)
         harness.wait_until(lambda: "no permission for " in (self.status().get("error") or ""), 15)
         harness.wait_until(lambda: self.status()["state"] == "failed", 15)
         os.chmod(os.readlink(link), 0o600)
         self.wait_new_row("a")
         self.end(process)
         self.check_rows(a=233.9)
-
-    def acquire_as(self, config, programs=harness.BIN, environment=None, **options):
-        log = open(self.log, "ab")
-        self.addCleanup(log.close)
-        environment = {**os.environ, "METERSTICK_MODELS": str(harness.MODELS), **(environment or {})}
-        return self.start(programs / "meterstick-acquire", "--config", config, "--state-dir", self.state, "--run-dir",
-                          self.run_dir, env=environment, stderr=log, **options)
 
     def test_adapters_that_swap_their_names_keep_their_meters(self):  # fault 13
         one, two = self.meters(228.1, 232.2)

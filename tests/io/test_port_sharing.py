@@ -215,7 +215,9 @@ class Users(Case):
         for path in (self.directory, self.directory / "locks"):
             os.chmod(path, 0o777)
         text = f"[bus wire]\nport = {line.where}\nlock = {self.name}\n[meter m20]\nmodel = {self.model}\naddress = 20\n"
-        self.acquire(self.configure(text), environment=self.environment, user=65534, group=65534, extra_groups=[])
+        nobody = harness.as_nobody()
+        nobody["environment"].update(self.environment)
+        self.acquire(self.configure(text), **nobody)
         remedy = f"chmod 0660 {self.file}"
         harness.wait_until(lambda: remedy in self.log.read_text(), 30, "it is named")
         harness.wait_until(lambda: remedy in str(self.status()), 20, "and in the status")

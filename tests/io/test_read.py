@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -292,14 +291,11 @@ class Trouble(Reading):
         ours, path, keep = harness.raw_pty()
         try:
             os.chmod(path, 0)
-            # nobody may not look into the checkout of root: program and models go where anybody may
-            os.chmod(self.directory, 0o755)
-            shutil.copy(harness.BIN / "meterstick", self.directory)
-            shutil.copytree(harness.MODELS, self.directory / "models")
-            command = [str(self.directory / "meterstick"), "read", *DIRECT, path]
-            nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-            result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, cwd="/",
-                                    env=dict(os.environ, METERSTICK_MODELS=str(self.directory / "models")), **nobody)
+            nobody = harness.as_nobody()
+            programs, environment = nobody.pop("programs"), {**os.environ, **nobody.pop("environment")}
+            result = subprocess.run([programs / "meterstick", "read", *DIRECT, path], capture_output=True, text=True,
+                                    timeout=20, check=False, cwd="/", env=environment,
+                                    **(nobody if os.geteuid() == 0 else {}))
             self.assertEqual(result.returncode, 69, result.stderr)
             self.assertRegex(result.stderr, "permission|dialout")
         finally:

@@ -59,7 +59,8 @@ class Readers(harness.Case):
                 path.chmod(0o640)
 
     def run_as_other(self, program, *arguments):
-        return subprocess.run([harness.BIN / f"meterstick-{program}", "--state-dir", self.plant.state, "--run-dir",
+        programs = harness.open_programs() if ROOT else harness.BIN
+        return subprocess.run([programs / f"meterstick-{program}", "--state-dir", self.plant.state, "--run-dir",
                                self.plant.run, *arguments], capture_output=True, text=True, timeout=120,
                               check=False, cwd="/", **self.user)
 
