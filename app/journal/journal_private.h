@@ -33,6 +33,7 @@ struct writer {
     bool started;                    // start_ms is known
     uint64_t start_ms;               // boot clock of its first row or event
     bool ready;                      // an epoch of this boot was added by this process
+    bool stranded;                   // a row of this segment might stand behind the next one's name: add nothing
 
     uint64_t committed_seq;          // what stands on the card
     uint64_t next_seq;               // what comes next; ahead of it within a transaction

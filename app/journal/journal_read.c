@@ -152,13 +152,10 @@ static int pass(struct walk *walk)
     return 0;
 }
 
-/*
- * No row of a segment has that seq or a higher one: it is more than a boot has. The next one's name says nothing: where
- * that could be made and not opened, the writer goes on in this one.
- */
+/* No row of a segment has that seq or a higher one: the next one begins there, or it is more than a boot has. */
 static uint64_t end_of(const struct segments *segments, size_t index)
 {
-    return segments->first[index] + SEGMENT_BOOT_ROWS;
+    return index + 1 < segments->count ? segments->first[index + 1] : segments->first[index] + SEGMENT_BOOT_ROWS;
 }
 
 /* Rows of one segment until there is no more room. */

@@ -187,6 +187,24 @@ static int sync_directory(const char *directory)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+/*
+ * A new segment that cannot be used is taken away: the writer goes on in the one before, and no row of that may stand
+ * behind the next one's name. Where this fails as well, nothing is added until the journal is opened again.
+ */
+static void take_back(struct journal *journal, uint64_t first)
+{
+    int r;
+
+    if (!journal->writer.database) {
+        return;  // it was to be the only one
+    }
+    r = segment_remove(journal->directory, first, ".db");
+    if (r >= 0) {
+        r = sync_directory(journal->directory);
+    }
+    journal->writer.stranded = r < 0;
+}
+
 int journal_segment_begin(struct journal *journal, uint64_t first, const struct epoch *epoch)
 {
     char new_path[PATH_SIZE], path[PATH_SIZE];
@@ -213,11 +231,13 @@ int journal_segment_begin(struct journal *journal, uint64_t first, const struct 
     }
 
     r = sync_directory(journal->directory);
-    if (r < 0) {
-        return r;
+    if (r >= 0) {
+        r = journal_segment_open(journal, first);
     }
-
-    return journal_segment_open(journal, first);
+    if (r < 0) {
+        take_back(journal, first);
+    }
+    return r;
 }
 
 /* What the segment's tables say of where the journal is. Zeroes where they are empty. */

@@ -45,6 +45,9 @@ int journal_begin(struct journal *journal)
     if (!writer->ready) {
         return -EINVAL;
     }
+    if (writer->stranded) {
+        return -EIO;
+    }
     if (database_in_transaction(writer->database)) {
         return 0;
     }
