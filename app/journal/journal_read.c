@@ -132,7 +132,8 @@ static int read_rows(struct walk *walk)
 static int pass(struct walk *walk)
 {
     note_gap(walk->journal, walk->after);
-    for (uint64_t step = 1; walk->place->database && step <= SEGMENT_BAD_ROWS; step *= 2) {
+    for (uint64_t step = 1; walk->place->database && step <= SEGMENT_BAD_ROWS && walk->after + step < walk->end;
+         step *= 2) {
         auto_statement struct statement *statement = NULL;
         int r;
 
