@@ -82,13 +82,19 @@ int file_write_all(int fd, const void *bytes, size_t size)
     return 0;
 }
 
-/* fsync the directory that a file stands in, so that its name is durable too. */
+int file_sync_directory(const char *directory)
+{
+    auto_close int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* The directory that a file stands in, so that its name is durable too. */
 static int sync_directory_of(const char *path)
 {
     char directory[4096];
     const char *slash = strrchr(path, '/');
     size_t length = slash ? MAX((size_t) (slash - path), (size_t) 1) : 1;
-    auto_close int fd = -1;
 
     if (length >= sizeof(directory)) {
         return -ENAMETOOLONG;
@@ -96,11 +102,7 @@ static int sync_directory_of(const char *path)
     memcpy(directory, slash ? path : ".", length);
     directory[length] = '\0';
 
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        return -errno;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
+    return file_sync_directory(directory);
 }
 
 int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, bool durable)

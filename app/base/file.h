@@ -34,6 +34,9 @@ int file_lock(const char *path, int *ret) MUST_CHECK;
 /* mkdir -p, durably. Errors: -ENOTDIR if a part of it is a file */
 int file_make_directories(const char *path, mode_t mode) MUST_CHECK;
 
+/* fsync a directory: the names in it are durable then. Errors: those of open() and fsync() */
+int file_sync_directory(const char *directory) MUST_CHECK;
+
 /* dir + "/" + name. Errors: -ENAMETOOLONG */
 int file_path(char *ret, size_t size, const char *directory, const char *name) MUST_CHECK;
 

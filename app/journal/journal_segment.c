@@ -4,6 +4,7 @@
 
 #include "app/journal/journal_private.h"
 
+#include "app/base/file.h"
 #include "app/journal/journal_aside.h"
 
 #include <errno.h>
@@ -180,13 +181,6 @@ static int make(struct journal *journal, const char *path, const struct epoch *e
     return busy ? -EAGAIN : 0;
 }
 
-static int sync_directory(const char *directory)
-{
-    auto_close int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 /*
  * A new segment that cannot be used is taken away: the writer goes on in the one before, and no row of that may stand
  * behind the next one's name. Where this fails as well, nothing is added until the journal is opened again.
@@ -200,7 +194,7 @@ static void take_back(struct journal *journal, uint64_t first)
     }
     r = segment_remove(journal->directory, first, ".db");
     if (r >= 0) {
-        r = sync_directory(journal->directory);
+        r = file_sync_directory(journal->directory);
     }
     journal->writer.stranded = r < 0;
 }
@@ -230,7 +224,7 @@ int journal_segment_begin(struct journal *journal, uint64_t first, const struct 
         return -errno;
     }
 
-    r = sync_directory(journal->directory);
+    r = file_sync_directory(journal->directory);
     if (r >= 0) {
         r = journal_segment_open(journal, first);
     }

@@ -373,19 +373,12 @@ int segment_remove(const char *directory, uint64_t first, const char *ending)
 
 #define LOG_ASIDE ".db-wal.bad"
 
-static int sync_directory(const char *directory)
-{
-    auto_close int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
 int segment_set_log_aside(const char *directory, uint64_t first)
 {
     int r;
 
     r = rename_file(directory, first, ".db-wal", LOG_ASIDE);
-    return r < 0 ? r : sync_directory(directory);
+    return r < 0 ? r : file_sync_directory(directory);
 }
 
 bool segment_has_log_aside(const char *directory, uint64_t first)
@@ -412,5 +405,5 @@ int segment_set_aside(const char *directory, uint64_t first)
             return r;
         }
     }
-    return sync_directory(directory);
+    return file_sync_directory(directory);
 }

@@ -17,6 +17,8 @@
 #undef _FILE_OFFSET_BITS  // open() and open64() are two symbols here
 #undef _TIME_BITS
 
+#include "real.h"
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -44,17 +46,6 @@ static struct {
     const volatile char *control;
     _Atomic bool is_below[MAX_FD];
 } card;
-
-#define REAL(name)                                                                                 \
-    ({                                                                                             \
-        static _Atomic(void *) real_;                                                              \
-        void *function_ = atomic_load(&real_);                                                     \
-        if (!function_) {                                                                          \
-            function_ = dlsym(RTLD_NEXT, #name);                                                   \
-            atomic_store(&real_, function_);                                                       \
-        }                                                                                          \
-        (__typeof__(&name)) function_;                                                             \
-    })
 
 __attribute__((constructor)) static void prepare(void)
 {

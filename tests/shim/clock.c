@@ -19,6 +19,8 @@
 #undef _FILE_OFFSET_BITS  // open() and open64() are two symbols here
 #undef _TIME_BITS
 
+#include "real.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -86,17 +88,6 @@ static int64_t grace_ns;
 static int64_t untils_ns[THREADS];
 static unsigned thread_count = 1;          // so many of them were ever used
 static _Thread_local unsigned me;          // 0: not given yet
-
-#define REAL(name)                                                                                 \
-    ({                                                                                             \
-        static _Atomic(void *) real_;                                                              \
-        void *function_ = atomic_load_explicit(&real_, memory_order_relaxed);                      \
-        if (!function_) {                                                                          \
-            function_ = dlsym(RTLD_NEXT, #name);                                                   \
-            atomic_store(&real_, function_);                                                       \
-        }                                                                                          \
-        (__typeof__(&name)) function_;                                                             \
-    })
 
 /* --- the clock --- */
 

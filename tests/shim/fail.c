@@ -18,6 +18,8 @@
 #undef _FILE_OFFSET_BITS  // open() and open64() are two symbols here
 #undef _TIME_BITS
 
+#include "real.h"
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -76,17 +78,6 @@ static struct {
     _Atomic uint64_t own[16];
     _Atomic bool of_below[4096];   // descriptors
 } shim;
-
-#define REAL(name)                                                                                 \
-    ({                                                                                             \
-        static _Atomic(void *) real_;                                                              \
-        void *function_ = atomic_load_explicit(&real_, memory_order_relaxed);                      \
-        if (!function_) {                                                                          \
-            function_ = dlsym(RTLD_NEXT, #name);                                                   \
-            atomic_store(&real_, function_);                                                       \
-        }                                                                                          \
-        (__typeof__(&name)) function_;                                                             \
-    })
 
 static bool is_this_program(void)
 {
