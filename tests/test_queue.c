@@ -30,6 +30,28 @@ static bool is_awake(const struct queue *queue)
     return poll(&fd, 1, 0) == 1;
 }
 
+static void test_it_fills_until_it_is_released(void)
+{
+    struct queue *queue;
+    const size_t size = queue_sample_size(3, 0);
+
+    CHECK_EQ(queue_new(1 << 20, &queue), 0);
+    for (size_t i = 0; i < (1 << 20) / size * 3 / 4; i++) {
+        CHECK(!queue_is_filling(queue));
+        queue_push_sample(queue, 7, sample_of(i, 3), false, false);
+    }
+    queue_push_sample(queue, 7, &sample, false, false);
+    queue_push_sample(queue, 7, &sample, false, false);
+    CHECK(queue_is_filling(queue));
+    while (queue_read(queue, 0, &record) == 1) {
+    }
+    CHECK(queue_is_filling(queue));
+    CHECK_EQ(queue_release(queue, 0), 0);
+    CHECK(!queue_is_filling(queue));
+    CHECK_EQ(queue_lost(queue), 0);
+    queue_free(queue);
+}
+
 static void test_a_sample_comes_out_as_it_went_in(void)
 {
     struct queue *queue;
@@ -499,7 +521,7 @@ static void test_a_part_is_released_after_it_was_rewound(void)
 TESTS(test_who_lost_the_queue_can_do_nothing_to_it, test_samples_are_numbered_whatever_becomes_of_them,
       test_a_part_is_released_after_it_was_rewound,
       test_what_was_pushed_until_now_is_released_once_the_reader_is_past_it, test_a_queue_grows_with_all_that_is_in_it,
-      test_a_sample_comes_out_as_it_went_in, test_a_held_value_is_marked,
+      test_a_sample_comes_out_as_it_went_in, test_it_fills_until_it_is_released, test_a_held_value_is_marked,
       test_what_the_guard_noted_travels_with_its_row, test_events_and_epochs_keep_their_place,
       test_a_text_that_is_too_long_is_cut, test_what_was_not_released_is_read_again,
       test_full_drops_the_oldest_and_counts, test_rows_of_a_hanging_commit_are_lost_only_if_it_fails,

@@ -499,6 +499,16 @@ int queue_grow(struct queue *queue, size_t capacity)
     return 0;
 }
 
+bool queue_is_filling(struct queue *queue)
+{
+    bool is_filling;
+
+    (void) pthread_mutex_lock(&queue->mutex);
+    is_filling = queue->head - queue->tail > queue->capacity / 4 * 3;
+    (void) pthread_mutex_unlock(&queue->mutex);
+    return is_filling;
+}
+
 uint64_t queue_lost(struct queue *queue)
 {
     uint64_t lost;

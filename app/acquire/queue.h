@@ -109,5 +109,8 @@ int queue_grow(struct queue *queue, size_t capacity) MUST_CHECK;
 uint64_t queue_pushed(struct queue *queue);
 bool queue_is_released(struct queue *queue, uint64_t pushed);
 
+/* Whether what was not released takes three quarters of the room: 45 s of samples, as queues are made. */
+bool queue_is_filling(struct queue *queue);
+
 /* Samples and events that went because the ring was full, since the queue was made. */
 uint64_t queue_lost(struct queue *queue);

@@ -4,9 +4,9 @@
 /*
  * The journal writer: a thread of its own, since a card may take seconds for a commit. It takes what is in the queue
  * and commits: each `commit`, at a slice's end, and at once what is urgent. When the card fails, or does not answer for
- * 5 s, a second thread goes on in memory, under the same id and with the seqs that follow, and every 5 s the first
- * tries to bring the rows back (DESIGN section 4). If memory cannot be written either, rows stay in the queue; the
- * queue's own limit decides what is lost then, and an event says so.
+ * 25 s, or so slowly that the queue fills, a second thread goes on in memory, under the same id and with the seqs that
+ * follow, and every 5 s the first tries to bring the rows back (DESIGN sections 2 and 4). If memory cannot be written
+ * either, rows stay in the queue; the queue's own limit decides what is lost then, and an event says so.
  */
 
 #include "app/acquire/meters.h"

@@ -17,17 +17,19 @@
 
 #define LOOK_US       UINT64_C(1000000)   // how often it looks whether the card hangs
 #define LOOK_STOP_US  UINT64_C(100000)
-#define HUNG_US       UINT64_C(5000000)   // a call of the card that takes longer
+#define HUNG_US       UINT64_C(25000000)  // a call of the card that takes longer: DESIGN section 2
+#define SLOW_US       UINT64_C(1000000)   // one that does, while rows have no room to wait for it any longer
 #define HUNG_STOP_US  UINT64_C(1000000)   // while the program ends, which must not take more than 5 s
 #define BYTES_MAX     (UINT64_C(64) * 1024 * 1024)
 
-/* Whether the card's thread has been in one call for too long. */
+/* Whether the card's thread has been in one call for too long. Several slow ones in a row fill the queue as well. */
 static bool is_hung(struct writer *writer)
 {
     const uint64_t busy_us = atomic_load(&writer->busy_us), stop_us = atomic_load(&writer->stop_us);
     const uint64_t now_us = clock_monotonic_us();
 
     return busy_us != 0 && (now_us >= busy_us + HUNG_US
+                            || (now_us >= busy_us + SLOW_US && queue_is_filling(writer->setup.queue))
                             || (stop_us != 0 && now_us >= MAX(busy_us, stop_us) + HUNG_STOP_US));
 }
 
