@@ -6,6 +6,7 @@
 #include "app/base/file.h"
 #include "app/outlet/csv.h"
 #include "app/outlet/stick.h"
+#include "app/outlet/stick_root.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,18 +92,28 @@ static void end(void)
 
 static struct stick *open_stick(void)
 {
-    struct stick_setup setup = { .directory = stick_dir, .appliance = "here", .journal = reader, .format = format };
+    struct stick_setup setup = { .appliance = "here", .journal = reader, .format = format };
     struct stick *stick = NULL;
 
     CHECK_EQ(stick_open(&setup, &stick), 0);
     return stick;
 }
 
+static int one_burst(struct stick *stick)
+{
+    auto_stick_root struct stick_root *root = NULL;
+    int root_fd, r;
+
+    CHECK_EQ(stick_root_new_directory(stick_dir, &root), 0);
+    r = stick_root_open(root, NULL, NULL, &root_fd);
+    return r < 0 ? r : stick_burst(stick, root_fd, stick_root_device_fd(root));
+}
+
 static int burst_with(struct stick *stick)
 {
     int r;
 
-    while ((r = stick_burst(stick)) > 0) {
+    while ((r = one_burst(stick)) > 0) {
     }
     return r;
 }
@@ -450,7 +461,7 @@ static void test_a_full_stick_keeps_whole_rows_and_goes_on_later(void)
         if (setrlimit(RLIMIT_FSIZE, &limit) < 0) {
             _exit(100);
         }
-        _exit(stick_burst(open_stick()) == -ENOSPC ? 0 : 1);
+        _exit(one_burst(open_stick()) == -ENOSPC ? 0 : 1);
     }
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK_EQ(status, 0);
@@ -500,7 +511,7 @@ static void test_a_stick_that_is_gone_is_said_to_be_and_nothing_is_created(void)
     snprintf(away, sizeof(away), "%s/away", base);
     CHECK_EQ(rename(stick_dir, away), 0);
     add_row(2000, 2);
-    CHECK_EQ(stick_burst(stick), -ENODEV);
+    CHECK_EQ(one_burst(stick), -ENODEV);
     CHECK(access(stick_dir, F_OK) < 0);
     CHECK_EQ(rename(away, stick_dir), 0);
     CHECK_EQ(burst_with(stick), 0);

@@ -42,7 +42,8 @@ static void end(void)
 /* All there is onto the stick, by a program that was just started. Returns whether rows are missing: after which. */
 static bool burst(uint64_t *ret_after)
 {
-    struct stick_setup setup = { .directory = stick_dir, .appliance = "here" };
+    auto_close int root_fd = open(stick_dir, O_RDONLY | O_DIRECTORY);
+    struct stick_setup setup = { .appliance = "here" };
     struct stick *stick = NULL;
     bool gap;
     int r;
@@ -52,7 +53,7 @@ static bool burst(uint64_t *ret_after)
     }
     setup.journal = reader;
     CHECK_EQ(stick_open(&setup, &stick), 0);
-    while ((r = stick_burst(stick)) > 0) {
+    while ((r = stick_burst(stick, root_fd, -1)) > 0) {
     }
     CHECK_EQ(r, 0);
     gap = stick_has_gap(stick);

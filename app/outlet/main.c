@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * meterstick stick: carries the journal onto sticks. Today a stick is a directory (--dir); finding, checking, mounting
- * and unmounting real ones comes around service_burst(), and their configuration goes to the inbox from there.
+ * meterstick stick: carries the journal onto sticks. Today a stick is a directory (--dir); finding real ones comes
+ * around stick_service, and their configuration goes to the inbox from there.
  */
 
 #include "app/base/clock.h"
@@ -12,6 +12,7 @@
 #include "app/base/options.h"
 #include "app/config/appliance.h"
 #include "app/outlet/stick_service.h"
+#include "app/outlet/stick_status.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -90,12 +91,42 @@ static void serve(struct stick_service *service, int signal_fd)
     }
 }
 
+/* The one stick of --dir, as last told. */
+struct told {
+    const char *run_dir;
+    struct stick_report report;
+};
+
+static void write_status(const struct told *told, const char *state)
+{
+    int r = stick_status_write(told->run_dir, state, &told->report, 1);
+
+    if (r < 0) {
+        log_debug("status not written (%s)", strerror(-r));
+    }
+}
+
+static void take_report(const struct stick_report *report, void *data)
+{
+    struct told *told = data;
+
+    told->report = *report;
+    write_status(told, "running");
+}
+
 static int run(const struct stick_options *options, int signal_fd)
 {
+    auto_stick_root struct stick_root *root = NULL;
+    struct told told = { .run_dir = options->common.run_dir };
+    struct stick_service_setup setup = { .options = &options->common, .tell = take_report, .data = &told };
     struct stick_service *service = NULL;
     int r;
 
-    r = stick_service_new(&options->common, options->directory, &service);
+    r = stick_root_new_directory(options->directory, &root);
+    if (r >= 0) {
+        setup.root = root;
+        r = stick_service_new(&setup, &service);
+    }
     if (r < 0) {
         log_error("cannot begin (%s)", strerror(-r));
         return EXIT_IO;
@@ -116,6 +147,7 @@ static int run(const struct stick_options *options, int signal_fd)
     }
 
     stick_service_free(service);
+    write_status(&told, "stopped");
     return r < 0 ? EXIT_SOMETHING_WRONG : EXIT_OK;
 }
 

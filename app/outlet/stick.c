@@ -19,7 +19,7 @@ int stick_open(const struct stick_setup *setup, struct stick **ret)
     if (!stick) {
         return -ENOMEM;
     }
-    stick->root_fd = stick->folder_fd = -1;
+    stick->root_fd = stick->device_fd = stick->folder_fd = -1;
     stick->journal = setup->journal;
     stick->format = setup->format;
 
@@ -28,10 +28,7 @@ int stick_open(const struct stick_setup *setup, struct stick **ret)
         return -ENOMEM;
     }
 
-    r = text_copy(stick->directory, sizeof(stick->directory), setup->directory);
-    if (r >= 0) {
-        r = text_copy(stick->appliance, sizeof(stick->appliance), setup->appliance);
-    }
+    r = text_copy(stick->appliance, sizeof(stick->appliance), setup->appliance);
     if (r >= 0) {
         r = render_new(setup->journal, setup->format, &stick->render);
     }
@@ -67,7 +64,6 @@ void stick_close(struct stick *stick)
 
     stick_forget(stick);
     stick_close_fd(&stick->folder_fd);
-    stick_close_fd(&stick->root_fd);
     render_free(stick->render);
     free(stick->files);
     free(stick->rows);
@@ -105,13 +101,6 @@ void stick_note_gap(struct stick *stick, uint64_t after)
 uint64_t stick_passed(const struct stick *stick)
 {
     return stick->passed;
-}
-
-bool stick_is_in_directory(const char *directory)
-{
-    struct stat status;
-
-    return stat(directory, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 int stick_backlog(struct stick *stick, uint64_t *ret)
@@ -210,13 +199,16 @@ static int burst(struct stick *stick)
     return r < 0 ? r : more;
 }
 
-int stick_burst(struct stick *stick)
+int stick_burst(struct stick *stick, int root_fd, int device_fd)
 {
     int r;
 
     stick->journal_failed = false;
+    stick->root_fd = root_fd;
+    stick->device_fd = device_fd;
     for (unsigned i = 0; i < stick->file_count; i++) {
         stick->files[i]->checked = stick->files[i]->touched = false;
+        stick->files[i]->remounted = device_fd >= 0;
     }
 
     r = burst(stick);
@@ -226,6 +218,5 @@ int stick_burst(struct stick *stick)
     }
 
     stick_close_fd(&stick->folder_fd);
-    stick_close_fd(&stick->root_fd);
     return r;
 }

@@ -157,8 +157,9 @@ static int write_files(struct stick *stick, struct cursor_file *at)
         }
     }
 
-    // syncfs() sends no flush on FAT: the fsync() of any one thing there does, for all.
-    if (count > SYNC_EACH_MAX && (syncfs(stick->folder_fd) < 0 || fsync(stick->folder_fd) < 0)) {
+    // syncfs() sends no flush on FAT: the fsync() of the device does, or of any one thing there, for all.
+    if (count > SYNC_EACH_MAX && (syncfs(stick->folder_fd) < 0 ||
+                                  fsync(stick->device_fd >= 0 ? stick->device_fd : stick->folder_fd) < 0)) {
         return -errno;
     }
     return 0;

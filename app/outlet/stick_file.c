@@ -79,8 +79,17 @@ static int crc_of(int fd, uint64_t length, uint32_t *ret)
     return 0;
 }
 
-static bool is_unchanged(const struct stat *a, const struct stat *b)
+/*
+ * FAT and exFAT number their inodes anew at each mount, and keep no change time. Between two mounts that leaves size
+ * and modification time; whoever pulls the stick makes us begin anew, and read it.
+ */
+static bool is_unchanged(const struct stat *a, const struct stat *b, bool remounted)
 {
+    if (remounted) {
+        return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+               a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    }
+
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
@@ -104,7 +113,7 @@ int stick_file_check(struct stick_file *file, int folder_fd)
         return 0;
     }
 
-    if (!is_unchanged(&status, &file->seen)) {
+    if (!is_unchanged(&status, &file->seen, file->remounted)) {
         r = crc_of(fd, file->at.length, &crc);
         if (r < 0) {
             return r;

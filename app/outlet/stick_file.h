@@ -18,6 +18,7 @@ struct stick_file {
     bool checked;                // it is as the cursor says, in this burst
     bool touched;                // rows were appended in this burst
     struct stat seen;            // when it last was: st_mtim, st_size and st_ino tell a change
+    bool remounted;              // since then: inodes may have other numbers
     struct text pending;         // heading and rows to append
     uint64_t pending_first, pending_last;
     uint64_t *held;              // seqs that an older revision of the file holds, ascending

@@ -150,10 +150,6 @@ int stick_open_folder(struct stick *stick)
     struct stat status;
     int r;
 
-    stick->root_fd = open(stick->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (stick->root_fd < 0) {
-        return errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
-    }
     if (fstat(stick->root_fd, &status) < 0) {
         return -errno;
     }
@@ -168,7 +164,8 @@ int stick_open_folder(struct stick *stick)
         return r;
     }
 
-    // Another stick, or this one after somebody's hands: what we remember of it is worth nothing.
+    // Another stick, or this one after somebody's hands: what we remember of it is worth nothing. A volume that was
+    // mounted anew is the same by its device's number; were that another one, it would only be read once more.
     if (r > 0 && (!stick->loaded || status.st_dev != stick->device || status.st_ino != stick->inode ||
                   cursor.generation != stick->cursor.generation)) {
         r = adopt_cursor(stick, &cursor);

@@ -13,7 +13,6 @@
 #define STICK_BATCH_ROWS 128
 
 struct stick {
-    char directory[PATH_SIZE];
     char appliance[METER_ID_SIZE];
     struct journal *journal;
     struct render *render;
@@ -29,7 +28,8 @@ struct stick {
     bool changed;                   // the cursor on the stick is behind
 
     /* one burst */
-    int root_fd, folder_fd;
+    int root_fd, device_fd;         // the caller's
+    int folder_fd;
     uint64_t next_dated, next_undated;
     size_t pending_size;
     bool journal_failed;

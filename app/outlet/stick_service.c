@@ -5,25 +5,24 @@
 #include "app/base/clock.h"
 #include "app/base/file.h"
 #include "app/base/log.h"
-#include "app/base/status.h"
 #include "app/config/appliance.h"
 #include "app/outlet/stick.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define PROGRAM           "stick"
 #define BURST_DEFAULT_MS  60000
 #define AGAIN_MS          1000      // the journal is just being changed
-#define LOOK_MS           1000      // for a stick that is not there, or new settings
+#define LOOK_MS           1000      // for a stick that is not there, or new settings; and how often to tell
 #define LIGHT_MS          250       // how long the light says so before the first byte is written
 
 struct stick_service {
-    const struct options *options;
-    const char *config, *state_dir, *run_dir, *directory;
+    struct stick_service_setup setup;
+    const char *config, *state_dir, *run_dir;
     struct timespec settings_at;    // good.conf, as last read
     bool settings_read;
     uint64_t burst_ms;
@@ -32,12 +31,14 @@ struct stick_service {
 
     struct journal *journal;
     struct stick *stick;
+    int root_fd;                    // while the root is open
     bool in;                        // the stick was there when last looked for
-    const char *state;              // of the stick
+    enum stick_state state;
     int error;                      // of the last burst, 0 = none
     bool catching_up;
     uint64_t backlog, backlog_begin, backlog_begin_ms;
-    uint64_t next_burst_ms, next_status_ms;
+    uint64_t next_burst_ms, next_tell_ms;
+    struct stick_report told;
     uint64_t passed;
     bool gap_told;
 };
@@ -70,7 +71,7 @@ static void take_settings(struct stick_service *service, const char *path)
         return;
     }
 
-    config_set_up_log(config, "stick", service->options);
+    config_set_up_log(config, "stick", service->setup.options);
     service->burst_ms = config->stick.burst_ms;
     service->format = config->stick.csv;
     appliance_name(config->appliance.name, service->state_dir, service->appliance);
@@ -108,7 +109,7 @@ static void look_for_settings(struct stick_service *service)
     service->next_burst_ms = 0;
 }
 
-int stick_service_new(const struct options *options, const char *directory, struct stick_service **ret)
+int stick_service_new(const struct stick_service_setup *setup, struct stick_service **ret)
 {
     struct stick_service *service = calloc(1, sizeof(*service));
 
@@ -116,73 +117,76 @@ int stick_service_new(const struct options *options, const char *directory, stru
         return -ENOMEM;
     }
 
-    service->options = options;
-    service->config = options->config;
-    service->state_dir = options->state_dir;
-    service->run_dir = options->run_dir;
-    service->directory = directory;
-    service->state = "idle";
+    service->setup = *setup;
+    service->config = setup->options->config;
+    service->state_dir = setup->options->state_dir;
+    service->run_dir = setup->options->run_dir;
+    service->state = STICK_IDLE;
     look_for_settings(service);
     *ret = service;
     return 0;
 }
 
-static void add_stick(struct stick_service *service, struct text *text)
+static void add_progress(const struct stick_service *service, struct stick_report *report)
 {
     uint64_t done = service->backlog_begin - MIN(service->backlog_begin, service->backlog);
     uint64_t ms = clock_monotonic_ms() - service->backlog_begin_ms;
-    double percent = NAN, eta_s = NAN;
 
     if (service->catching_up && service->backlog_begin > 0) {
-        percent = (double) (done * 100 / service->backlog_begin);
-        eta_s = done > 0 ? rint((double) service->backlog * (double) ms / (double) done / 1000) : NAN;
+        report->percent = (double) (done * 100 / service->backlog_begin);
+        report->eta_s = done > 0 ? rint((double) service->backlog * (double) ms / (double) done / 1000) : NAN;
     }
-
-    text_add_char(text, '{');
-    json_add_member_string(text, "id", service->directory);
-    json_add_member_string(text, "state", service->state);
-    json_add_member_number(text, "percent", percent);
-    json_add_member_number(text, "eta_s", eta_s);
-    json_add_key(text, "backlog");
-    text_addf(text, "%" PRIu64, service->backlog);
-    json_add_key(text, "gap");
-    text_add(text, service->stick && stick_has_gap(service->stick) ? "true" : "false");
-    text_add_char(text, '}');
 }
 
-static const char *error_text(const struct stick_service *service)
+static void add_error(const struct stick_service *service, struct stick_report *report)
 {
-    if (!service->in || service->error == 0) {
-        return NULL;
-    }
+    const char *text = stick_root_error(service->setup.root);
 
-    return service->error == -ENOENT ? "no journal yet" : strerror(-service->error);
+    if (service->error == 0) {
+        return;
+    }
+    if (!text) {
+        text = service->error == -ENOENT ? "no journal yet" : strerror(-service->error);
+    }
+    (void) snprintf(report->error, sizeof(report->error), "%s", text);
 }
 
-static void write_status(struct stick_service *service, const char *state)
+/* If there is anything new to say, or it is time to say it again. */
+static void tell_report(struct stick_service *service)
 {
-    auto_text struct text text = {};
-    int r;
+    struct stick_report report = { .in = service->in, .state = service->state, .percent = NAN, .eta_s = NAN,
+                                   .backlog = service->backlog };
+    uint64_t now_ms = clock_monotonic_ms();
 
-    status_begin(&text, PROGRAM, state, error_text(service));
-    json_add_key(&text, "sticks");
-    text_add_char(&text, '[');
-    if (service->in) {
-        add_stick(service, &text);
+    (void) snprintf(report.id, sizeof(report.id), "%s", stick_root_id(service->setup.root));
+    report.gap = service->stick && stick_has_gap(service->stick);
+    add_progress(service, &report);
+    add_error(service, &report);
+    if (now_ms < service->next_tell_ms && stick_report_is_same(&report, &service->told)) {
+        return;
     }
-    text_add_char(&text, ']');
 
-    r = status_end_and_replace(&text, service->run_dir, PROGRAM);
-    if (r < 0) {
-        log_debug("status not written (%s)", strerror(-r));
-    }
-    service->next_status_ms = clock_monotonic_ms() + STATUS_EVERY_MS / 2;
+    service->told = report;
+    service->next_tell_ms = now_ms + LOOK_MS;
+    service->setup.tell(&report, service->setup.data);
+}
+
+static void tell_state(struct stick_service *service, enum stick_state state)
+{
+    service->state = state;
+    tell_report(service);
+}
+
+/* What opening the root is about; said again and again while fsck is at work. */
+static void tell_opening(enum stick_state state, void *data)
+{
+    tell_state(data, state);
 }
 
 void stick_service_free(struct stick_service *service)
 {
     if (service) {
-        write_status(service, "stopped");
+        (void) stick_root_close(service->setup.root);  // nothing was promised
         close_stick(service);
         free(service);
     }
@@ -212,8 +216,8 @@ static int open_stick(struct stick_service *service)
     // Who began the journal has written its settings before: a name from then on, not two folders.
     look_for_settings(service);
     close_stick(service);
-    r = stick_open(&(struct stick_setup){ .directory = service->directory, .appliance = service->appliance,
-                                          .journal = journal, .format = service->format }, &service->stick);
+    r = stick_open(&(struct stick_setup){ .appliance = service->appliance, .journal = journal,
+                                          .format = service->format }, &service->stick);
     if (r < 0) {
         return r;
     }
@@ -224,34 +228,40 @@ static int open_stick(struct stick_service *service)
     return 0;
 }
 
-static const char *state_of(int error)
+static enum stick_state state_of(int error)
 {
     switch (error) {
     case 0:
     case -EAGAIN:
     case -ENOENT:  // no journal yet
-        return "idle";
+        return STICK_IDLE;
     case -ENOSPC:
     case -EDQUOT:
-        return "full";
+        return STICK_FULL;
     case -EROFS:
     case -EACCES:
     case -EPERM:
-        return "readonly";
+        return STICK_READONLY;
+    case -EBUSY:
+    case -EMEDIUMTYPE:
+    case -EUCLEAN:
+        return STICK_REFUSED;
     }
 
-    return "failed";
+    return STICK_FAILED;
 }
 
 /* The change is logged, not the repetition. */
-static void tell(struct stick_service *service, int r)
+static void log_result(struct stick_service *service, int r)
 {
+    const char *id = stick_root_id(service->setup.root);
+    const char *error = stick_root_error(service->setup.root);
     uint64_t passed = service->stick ? stick_passed(service->stick) : service->passed;
 
     if (r == -ENODEV && service->in) {
         service->in = false;
         service->error = 0;
-        log_info("stick %s is gone: the journal keeps what comes", service->directory);
+        log_info("stick %s is gone: the journal keeps what comes", id);
         return;
     }
     if (passed > service->passed) {
@@ -261,7 +271,7 @@ static void tell(struct stick_service *service, int r)
     }
     if (service->stick && stick_has_gap(service->stick) && !service->gap_told) {
         log_warning("stick %s misses rows after number %" PRIu64 ": the journal has them no more, or they are damaged",
-                    service->directory, stick_gap_after(service->stick));
+                    id, stick_gap_after(service->stick));
         service->gap_told = true;
     }
     if (r == service->error || r == -EAGAIN) {
@@ -269,14 +279,14 @@ static void tell(struct stick_service *service, int r)
     }
 
     if (r == 0) {
-        log_info("stick %s is written to again", service->directory);
+        log_info("stick %s is written to again", id);
     } else if (r == -ENOENT) {
         log_info("no journal in %s yet: waiting for one", service->state_dir);
     } else if (service->stick && stick_journal_failed(service->stick)) {
         log_error("the journal cannot be read (%s), trying again", strerror(-r));
     } else {
         log_error("stick %s cannot be written to (%s), nothing is lost, trying again every %" PRIu64 " s",
-                  service->directory, strerror(-r), service->burst_ms / 1000);
+                  id, error ? error : strerror(-r), service->burst_ms / 1000);
     }
     service->error = r;
 }
@@ -294,27 +304,31 @@ static void look_at_backlog(struct stick_service *service, bool begin)
     }
 }
 
-/* One after another until the stick is up to date, or so long. */
-static int burst(struct stick_service *service, uint64_t until_ms)
+/* The light says so before the first byte is written. */
+static int open_root(struct stick_service *service, int *ret_fd)
 {
+    tell_state(service, STICK_WRITING);
+    clock_sleep_until_us(clock_monotonic_us() + LIGHT_MS * 1000);
+
+    return stick_root_open(service->setup.root, tell_opening, service, ret_fd);
+}
+
+/* One after another until the stick is up to date, or so long. */
+static int write_bursts(struct stick_service *service, uint64_t until_ms)
+{
+    struct stick_root *root = service->setup.root;
     int r;
 
-    r = open_stick(service);
-    while (r >= 0) {
-        r = stick_burst(service->stick);
+    do {
+        r = stick_burst(service->stick, service->root_fd, stick_root_device_fd(root));
         if (r <= 0) {
             break;
         }
 
         look_at_backlog(service, !service->catching_up);
         service->catching_up = true;
-        if (clock_monotonic_ms() >= until_ms) {
-            break;
-        }
-        if (clock_monotonic_ms() >= service->next_status_ms) {
-            write_status(service, "running");
-        }
-    }
+        tell_report(service);
+    } while (clock_monotonic_ms() < until_ms);
     if (r == 0) {
         look_at_backlog(service, false);
         service->catching_up = false;
@@ -323,62 +337,87 @@ static int burst(struct stick_service *service, uint64_t until_ms)
     return r;
 }
 
+/* Returns 1, and the root stays open, if there is more to write; else what became of it. */
+static int burst(struct stick_service *service, uint64_t until_ms)
+{
+    struct stick_root *root = service->setup.root;
+    int r, close_r;
+
+    r = open_stick(service);
+    if (r >= 0 && !stick_root_is_open(root)) {
+        r = open_root(service, &service->root_fd);
+    }
+    if (r >= 0) {
+        r = write_bursts(service, until_ms);
+    }
+    if (r > 0) {
+        return r;
+    }
+
+    close_r = stick_root_close(root);
+    return r < 0 ? r : close_r;
+}
+
 int stick_service_flush(struct stick_service *service, uint64_t most_ms)
 {
+    struct stick_root *root = service->setup.root;
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t until_ms = most_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + most_ms;
     int r;
 
-    service->in = stick_is_in_directory(service->directory);
-    service->state = "writing";
-    write_status(service, "running");
+    service->in = stick_root_is_in(root);
     do {
         r = service->in ? burst(service, until_ms) : -ENODEV;
         if (r == -EAGAIN) {
             clock_sleep_until_us(clock_monotonic_us() + AGAIN_MS * 1000);
         }
     } while (r == -EAGAIN && clock_monotonic_ms() < MIN(until_ms, now_ms + 10 * AGAIN_MS));
+    if (r > 0) {
+        r = stick_root_close(root);
+    }
     if (r == -ENODEV && !service->in) {
-        log_error("no stick at %s", service->directory);
+        log_error("no stick at %s", stick_root_id(root));
     } else {
-        tell(service, MIN(r, 0));
+        log_result(service, r);
     }
 
-    service->state = state_of(MIN(r, 0));
-    return MIN(r, 0);
+    tell_state(service, state_of(r));
+    return r;
+}
+
+static void look_for_stick(struct stick_service *service)
+{
+    struct stick_root *root = service->setup.root;
+    bool was_in = service->in;
+
+    service->in = stick_root_is_in(root);
+    if (service->in == was_in) {
+        return;
+    }
+
+    log_info(service->in ? "stick %s is in" : "stick %s is gone: the journal keeps what comes", stick_root_id(root));
+    if (!service->in) {
+        (void) stick_root_close(root);  // it was not safe, and nothing can be done about it
+    }
+    service->next_burst_ms = 0;
+    service->error = 0;
+    service->catching_up = false;
+    tell_state(service, STICK_IDLE);
 }
 
 uint64_t stick_service_step(struct stick_service *service, uint64_t now_ms)
 {
-    bool was_in = service->in;
     int r;
 
     look_for_settings(service);
-    service->in = stick_is_in_directory(service->directory);
-    if (service->in != was_in) {
-        log_info(service->in ? "stick %s is in" : "stick %s is gone: the journal keeps what comes", service->directory);
-        service->next_burst_ms = 0;
-        service->error = 0;
-        service->catching_up = false;
-        service->state = "idle";
-        write_status(service, "running");
-    }
-
+    look_for_stick(service);
     if (service->in && now_ms >= service->next_burst_ms) {
-        service->state = "writing";
-        write_status(service, "running");
-        if (!service->catching_up) {
-            clock_sleep_until_us(clock_monotonic_us() + LIGHT_MS * 1000);
-        }
         r = burst(service, clock_monotonic_ms() + LOOK_MS);
-        tell(service, MIN(r, 0));
-        service->state = r > 0 ? "writing" : state_of(r);
+        log_result(service, MIN(r, 0));
         service->next_burst_ms = r > 0 ? 0 : now_ms + (r == -EAGAIN || r == -ENOENT ? AGAIN_MS : service->burst_ms);
-        write_status(service, "running");
+        tell_state(service, r > 0 ? STICK_WRITING : state_of(r));
     }
-    if (clock_monotonic_ms() >= service->next_status_ms) {
-        write_status(service, "running");
-    }
+    tell_report(service);
 
-    return service->in ? MIN(service->next_burst_ms, service->next_status_ms) : service->next_status_ms;
+    return service->in ? MIN(service->next_burst_ms, service->next_tell_ms) : service->next_tell_ms;
 }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "app/outlet/stick_report.h"
+
+#include "app/base/text.h"
+
+#include <math.h>
+
+const char *stick_report_state_name(enum stick_state state)
+{
+    switch (state) {
+    case STICK_IDLE:
+        return "idle";
+    case STICK_CHECKING:
+        return "checking";
+    case STICK_WRITING:
+        return "writing";
+    case STICK_FULL:
+        return "full";
+    case STICK_READONLY:
+        return "readonly";
+    case STICK_REFUSED:
+        return "refused";
+    case STICK_SLOW:
+        return "slow";
+    case STICK_FAILED:
+        return "failed";
+    }
+
+    return "failed";
+}
+
+static bool is_same_number(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+bool stick_report_is_same(const struct stick_report *a, const struct stick_report *b)
+{
+    return a->in == b->in && a->state == b->state && a->backlog == b->backlog && a->gap == b->gap &&
+           is_same_number(a->percent, b->percent) && is_same_number(a->eta_s, b->eta_s) && text_equal(a->id, b->id) &&
+           text_equal(a->error, b->error);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * How the root of a stick is come by: a directory that is simply there (--dir), or a volume on a device, mounted for
+ * a burst only. In between a volume is closed in every sense, and may be pulled. One thread.
+ */
+
+#include "app/base/macros.h"
+#include "app/outlet/stick_report.h"
+
+#include <stdbool.h>
+
+struct stick_root;
+
+#define auto_stick_root CLEANUP(stick_root_freep)
+
+/* Told what opening is about: STICK_CHECKING when fsck begins and once a second until it ends, STICK_WRITING then. */
+typedef void stick_root_tell(enum stick_state state, void *data);
+
+/* Strings are copied. Nothing is touched before it is opened. Errors: -ENOMEM, -ENAMETOOLONG */
+int stick_root_new_directory(const char *directory, struct stick_root **ret) MUST_CHECK;
+
+/* Closes it too. */
+void stick_root_free(struct stick_root *root);
+void stick_root_freep(struct stick_root **root);
+
+/* The directory, or the UUID of the file system as far as it is known. */
+const char *stick_root_id(const struct stick_root *root);
+
+/* Whether it is there: nothing is written. */
+bool stick_root_is_in(const struct stick_root *root);
+
+/*
+ * Open the root for writing below it. *ret_fd stays the root's, valid until it is closed.
+ *
+ * Errors: -ENODEV  it is gone   -EBUSY  in use by another program   -EUCLEAN  damaged, and not repaired
+ *         -EMEDIUMTYPE  not a file system for us   -EROFS  write-protected   and -EIO, -EACCES ...
+ */
+int stick_root_open(struct stick_root *root, stick_root_tell *tell, void *data, int *ret_fd) MUST_CHECK;
+
+bool stick_root_is_open(const struct stick_root *root);
+
+/* The device below the open root, for its flush; -1 if there is none or it is a directory. It stays the root's. */
+int stick_root_device_fd(const struct stick_root *root);
+
+/* The last failure of opening in words, for people; NULL if errno says it all. */
+const char *stick_root_error(const struct stick_root *root);
+
+/* Close it, a volume down to the device's own flush: only after 0 it is safe to pull. Nothing to do if not open. */
+int stick_root_close(struct stick_root *root);

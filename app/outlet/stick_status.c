@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "app/outlet/stick_status.h"
+
+#include "app/base/status.h"
+
+#include <inttypes.h>
+
+static void add_stick(struct text *text, const struct stick_report *report)
+{
+    text_add_char(text, '{');
+    json_add_member_string(text, "id", report->id);
+    json_add_member_string(text, "state", stick_report_state_name(report->state));
+    json_add_member_number(text, "percent", report->percent);
+    json_add_member_number(text, "eta_s", report->eta_s);
+    json_add_key(text, "backlog");
+    text_addf(text, "%" PRIu64, report->backlog);
+    json_add_key(text, "gap");
+    text_add(text, report->gap ? "true" : "false");
+    text_add_char(text, '}');
+}
+
+int stick_status_write(const char *run_dir, const char *state, const struct stick_report *reports, size_t count)
+{
+    auto_text struct text text = {};
+    const char *error = NULL;
+    bool first = true;
+
+    for (size_t i = 0; i < count && !error; i++) {
+        error = reports[i].in && *reports[i].error ? reports[i].error : NULL;
+    }
+
+    status_begin(&text, "stick", state, error);
+    json_add_key(&text, "sticks");
+    text_add_char(&text, '[');
+    for (size_t i = 0; i < count; i++) {
+        if (reports[i].in) {
+            text_add(&text, first ? "" : ",");
+            add_stick(&text, &reports[i]);
+            first = false;
+        }
+    }
+    text_add_char(&text, ']');
+
+    return status_end_and_replace(&text, run_dir, "stick");
+}
