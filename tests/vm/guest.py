@@ -30,6 +30,14 @@ KEEP = ("kernel/arch", "kernel/block", "kernel/crypto", "kernel/fs", "kernel/lib
         "kernel/drivers/scsi", "kernel/drivers/tty", "kernel/drivers/usb", "kernel/drivers/virtio",
         "kernel/drivers/watchdog")
 
+# What stands in every guest's computer; a saved state fits only the same
+DEVICES = ("virtio-serial-pci", "virtserialport,chardev=agent,name=meterstick",
+           "virtserialport,chardev=watch,name=watch", "qemu-xhci,id=xhci,p2=8,p3=8")
+HELPERS = ("agent", "watch")  # C programs of this folder, in /usr/local/bin
+
+# The sandbox's DeviceAllow=block-sd is looked up when a unit starts
+MODULES_LOAD = "sd_mod\n"
+
 AGENT_UNIT = """[Unit]
 DefaultDependencies=no
 After=systemd-udevd.service
@@ -144,6 +152,7 @@ def make_initrd(modules, target):
 def hook(work):
     """What is done inside the new system's directory, "$1", before it becomes an image."""
     keep = " ".join(f"-path '*/{folder}/*' -o" for folder in KEEP)
+    programs = " ".join(f"{work}/{helper}" for helper in HELPERS)
     return f"""set -e
 root=$1
 release=$(ls "$root/lib/modules")
@@ -152,12 +161,13 @@ find "$root/lib/modules/$release/kernel" -type f ! \\( {keep} -false \\) -delete
 rm -rf "$root/boot" "$root/usr/share/doc" "$root/usr/share/locale" "$root/var/cache/apt" "$root/var/lib/apt/lists"
 chroot "$root" depmod "$release"
 cp -r "$root/lib/modules/$release" {work}/modules
-install -m 755 {work}/agent "$root/usr/local/bin/agent"
+install -m 755 {programs} "$root/usr/local/bin/"
+cp {work}/modules.conf "$root/etc/modules-load.d/meterstick.conf"
 cp {work}/agent.service "$root/etc/systemd/system/"
 chroot "$root" systemctl enable agent.service
 chroot "$root" systemctl mask systemd-timesyncd.service getty.target systemd-networkd.service apt-daily.timer \\
     apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer dpkg-db-backup.timer || true
-chroot "$root" useradd --system --groups dialout meterstick
+chroot "$root" useradd --system --groups dialout,disk meterstick
 chroot "$root" passwd -d root > /dev/null
 echo guest > "$root/etc/hostname"
 echo "/dev/vda / ext4 defaults 0 0" > "$root/etc/fstab"
@@ -170,8 +180,8 @@ rm -rf "$copy"
 
 def key():
     """Changes with all that the guest is made of."""
-    made_of = repr((PACKAGES, EARLY, KEEP, AGENT_UNIT, INIT, hook("")))
-    digest = hashlib.sha256(made_of.encode() + (HERE / "agent.c").read_bytes())
+    made_of = repr((PACKAGES, EARLY, KEEP, DEVICES, MODULES_LOAD, AGENT_UNIT, INIT, hook("")))
+    digest = hashlib.sha256(made_of.encode() + b"".join((HERE / f"{helper}.c").read_bytes() for helper in HELPERS))
     return f"{codename()}-{digest.hexdigest()[:12]}"
 
 
@@ -183,9 +193,12 @@ def build(log):
         return place
     for old in PLACE.glob("*-*"):
         shutil.rmtree(old)
+    log.truncate(0)
     place.mkdir(parents=True)
     place.chmod(0o777)  # mmdebstrap without root is another user in there
-    subprocess.run(["cc", "-O2", "-static", "-o", place / "agent", HERE / "agent.c"], check=True)
+    for helper in HELPERS:
+        subprocess.run(["cc", "-O2", "-static", "-o", place / helper, HERE / f"{helper}.c"], check=True)
+    (place / "modules.conf").write_text(MODULES_LOAD)
     (place / "agent.service").write_text(AGENT_UNIT)
     script = place / "hook.sh"
     script.write_text(hook(place))

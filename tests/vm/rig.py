@@ -7,10 +7,14 @@ plugged and yanked over QMP. It is booted once and saved; each Guest() goes on f
         guest.plug_adapter("a", ("127.0.0.1", 5020), port=1, number="FTA")
         guest.run("cat /sys/bus/usb-serial/devices/ttyUSB0/latency_timer")
 
+What `stick` does there is seen as it happens: watch.c tells it over a port of its own, guest.watch holds it. A guest can
+be frozen; then what was told is what is true, and a stick that is pulled is pulled at that moment.
+
 No KVM: where there is a /dev/kvm it may still not run Debian's kernel.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -63,7 +67,8 @@ class Monitor:
         self._answers.put({"error": {"desc": "QEMU ended"}})
 
     def ask(self, command, **arguments):
-        arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
+        if "_" not in command:  # the old ones have it in their arguments, too
+            arguments = {name.replace("_", "-"): value for name, value in arguments.items()}
         self._file.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         self._file.flush()
         answer = self._answers.get(timeout=ANSWER_S)
@@ -91,6 +96,71 @@ class Monitor:
 
     def close(self):
         """After QEMU has ended, which ends the reader."""
+        self._reader.join(10)
+        self._file.close()
+        self._socket.close()
+
+
+class Watch:
+    """What watch.c tells: records are (boot ms, kind, value), and the last of each kind."""
+
+    def __init__(self, path):
+        self._socket = connect(path, 10)
+        self._file = self._socket.makefile("rb")
+        self.records, self._last = [], {}
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        try:
+            for line in self._file:
+                words = line.decode(errors="replace").split()
+                if len(words) < 2:
+                    continue
+                with self._changed:
+                    self.records.append((float(words[0]), words[1], words[2] if len(words) > 2 else ""))
+                    self._last[words[1]] = self.records[-1][2]
+                    self._changed.notify_all()
+        except (OSError, ValueError):
+            pass  # QEMU ended
+
+    def last(self, kind):
+        """The last value of a kind, None if there was none."""
+        with self._changed:
+            return self._last.get(kind)
+
+    def mark(self):
+        """Where the records end now, for wait()."""
+        with self._changed:
+            return len(self.records)
+
+    def wait(self, test, seconds=90, since=None, what="a change"):
+        """
+        Wait until test(kind, value) is true of a record, or, without `since`, of the last record of any kind. Returns
+        its boot ms.
+        """
+        def find():
+            if since is None:
+                return next((0 for kind, value in self._last.items() if test(kind, value)), None)
+            return next((ms for ms, kind, value in self.records[since:] if test(kind, value)), None)
+        with self._changed:
+            if not self._changed.wait_for(lambda: find() is not None, seconds):
+                raise Failed(f"{what}: not within {seconds} s; {self.records[-20:]}")
+            return find()
+
+    def spans(self, test, begin_ms, end_ms, kind="mounts"):
+        """The milliseconds between two times in which a kind's value was such."""
+        total, since = 0.0, None
+        with self._changed:
+            records = [(ms, value) for ms, what, value in self.records if what == kind]
+        for ms, value in [*records, (end_ms, None)]:
+            if since is not None:
+                total += max(0.0, min(ms, end_ms) - max(since, begin_ms))
+            since = ms if value is not None and test(value) else None
+        return total
+
+    def close(self):
         self._reader.join(10)
         self._file.close()
         self._socket.close()
@@ -135,18 +205,19 @@ class Guest:
                    "kernel": self.place / "vmlinuz", "initrd": self.place / "initrd",
                    "append": "console=ttyS0 root=/dev/vda panic=-1 quiet mitigations=off nokaslr",
                    "drive": f"file={disk},if=virtio,format=qcow2", "serial": f"file:{console}",
-                   "chardev": f"socket,id=agent,path={self.directory}/agent,server=on,wait=off",
                    "qmp": f"unix:{self.directory}/qmp,server=on,wait=off"}
-        command = ["qemu-system-x86_64", "-nodefaults", "-device", "virtio-serial-pci",
-                   "-device", "virtserialport,chardev=agent,name=meterstick", "-device", "qemu-xhci,id=xhci,p2=8,p3=8",
+        ports = [f"socket,id={name},path={self.directory}/{name},server=on,wait=off" for name in ("agent", "watch")]
+        command = ["qemu-system-x86_64", "-nodefaults", *(word for port in ports for word in ("-chardev", port)),
+                   *(word for device in image.DEVICES for word in ("-device", device)),
                    *(word for name, value in options.items() for word in (f"-{name}", value)), *more]
-        self.monitor = self._agent = self._answers = None
+        self.monitor = self._agent = self._answers = self.watch = None
         self._log = open(self.directory / "qemu.log", "wb")
         self._process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=self._log,
                                          stderr=self._log, preexec_fn=become_quiet)
         try:
             self.monitor = Monitor(self.directory / "qmp")
             self._agent = connect(self.directory / "agent", 10)
+            self.watch = Watch(self.directory / "watch")
         except BaseException:
             self.close()
             raise
@@ -166,7 +237,7 @@ class Guest:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        for thing in (self.monitor, self._answers, self._agent, self._log):
+        for thing in (self.monitor, self._answers, self._agent, self.watch, self._log):
             if thing:
                 thing.close()
 
@@ -272,12 +343,20 @@ class Guest:
         self.monitor.ask("chardev-remove", id=f"wire-{name}")
         del self.adapters[name]
 
-    def plug_stick(self, name, file, port):
-        """A USB stick whose sectors are those of a file here."""
-        self.monitor.ask("blockdev-add", node_name=f"sectors-{name}", driver="raw",
-                         file={"driver": "file", "filename": str(file)})
+    def plug_stick(self, name, file, port, read_only=False, faults=()):
+        """
+        A USB stick whose sectors are those of a file here. read_only: with its write protection on.
+        faults: rules of QEMU's blkdebug ("inject-error"), for example {"event": "none", "iotype": "write", "errno": 5,
+        "sector": 2048, "once": False}.
+        """
+        # a flush of the guest need not become one of this machine: a stick that is pulled keeps what it was sent
+        sectors = {"driver": "raw", "read-only": read_only, "cache": {"no-flush": True},
+                   "file": {"driver": "file", "filename": str(file), "read-only": read_only}}
+        if faults:
+            sectors = {"driver": "blkdebug", "image": sectors, "read-only": read_only, "inject-error": list(faults)}
+        self.monitor.ask("blockdev-add", node_name=f"sectors-{name}", **sectors)
         self.monitor.ask("device_add", driver="usb-storage", id=name, drive=f"sectors-{name}", removable=True,
-                         bus="xhci.0", port=str(port))
+                         serial=f"NUMBER-{name}", bus="xhci.0", port=str(port))
         self.sticks[name] = port
 
     def unplug_stick(self, name):
@@ -286,11 +365,37 @@ class Guest:
         self.monitor.ask("blockdev-del", node_name=f"sectors-{name}")
         del self.sticks[name]
 
+    def slow_down_stick(self, name, bytes_per_second):
+        """What its writes may take; 0: as fast as can be. What waits goes on with the new speed."""
+        device = next(entry["qdev"] for entry in self.monitor.ask("query-block")
+                      if entry.get("inserted", {}).get("node-name") == f"sectors-{name}")
+        self.monitor.ask("block_set_io_throttle", id=device, bps=0, bps_rd=0, bps_wr=bytes_per_second, iops=0,
+                         iops_rd=0, iops_wr=0)
+
+    def freeze(self):
+        """Nothing moves any more, and what was told before has arrived."""
+        self.monitor.ask("stop")
+        time.sleep(0.02)
+
+    def thaw(self):
+        self.monitor.ask("cont")
+
+    def start_watch(self, pid, status="/run/meterstick/stick.json"):
+        """Begin to tell what the process `pid` (of `stick`) does."""
+        self.run(f"setsid /usr/local/bin/watch {pid} {status} > /tmp/watch.log 2>&1 < /dev/null &")
+        self.watch.wait(lambda kind, _: kind == "mounts", 30, what="the watch begins")
+
 
 def prepare():
-    """The guest, made and booted once. Raises guest.Missing where that cannot be."""
+    """The guest, made and booted once, however many ask for it. Raises guest.Missing where that cannot be."""
     image.PLACE.mkdir(parents=True, exist_ok=True)
-    with open(image.PLACE / "guest.log", "w", encoding="utf-8") as log:
+    with open(image.PLACE / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return prepare_alone()
+
+
+def prepare_alone():
+    with open(image.PLACE / "guest.log", "a", encoding="utf-8") as log:
         place = image.build(log)
     saved = place / "booted.qcow2"
     if saved.exists():
@@ -306,7 +411,7 @@ def prepare():
     first._start(fresh, [])
     try:
         first.run("systemctl is-system-running --wait; udevadm settle; sync", BOOT_S)
-        first.run("modprobe -a ftdi_sio usb-storage vfat exfat; udevadm settle")
+        first.run("modprobe -a ftdi_sio usb-storage sd_mod vfat exfat; udevadm settle")
         first.run("sync; echo 3 > /proc/sys/vm/drop_caches")
         first.save(SAVED)
         first.monitor.ask("quit")
