@@ -18,7 +18,7 @@ SEES = {
     "app/formats": {"app/base", "drivers"},
     "app/config": {"app/base", "drivers"},
     "app/journal": {"app/base", "drivers"},
-    "app/outlet": {"app/base", "drivers", "app/formats", "app/config", "app/journal"},
+    "app/outlet": {"app/base", "board", "drivers", "app/formats", "app/config", "app/journal"},
     "app/acquire": {"app/base", "board", "drivers", "app/config", "app/journal"},
     "app/leds": {"app/base", "leds"},
     "app/cli": {"app/base", "drivers", "leds", "app/formats", "app/config"},
