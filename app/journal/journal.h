@@ -207,6 +207,33 @@ struct journal_event {
 int journal_events(struct journal *journal, int64_t after_id, struct journal_event *ret, unsigned count) MUST_CHECK;
 
 /*
+ * Looking for a few rows in many: those with after_seq < seq <= last_seq, of the meter of that name (NULL: of all), are
+ * told until `each`, which must not call the journal, returns false. What is damaged is passed. While memory has rows
+ * too, they are told before those of the card, some of them twice, and of each place at least one.
+ */
+struct journal_search {
+    uint64_t after_seq, last_seq;
+    const char *meter;
+    bool newest_first;
+    bool (*each)(void *data, const struct journal_row *row);
+    void *data;
+};
+
+int journal_search(struct journal *journal, const struct journal_search *search) MUST_CHECK;
+
+/*
+ * Events of some codes, " back lost ", segment by segment from the newest on, within a segment in order. Zero-initialised
+ * a walk is at the end. Returns 1 after a segment, 0 at the beginning of the journal. An event may be told twice.
+ */
+struct journal_event_walk {
+    bool in_card;     // memory is done
+    uint64_t before;  // the segment that was last looked at
+};
+
+int journal_events_back(struct journal *journal, struct journal_event_walk *walk, const char *codes,
+                        void (*each)(void *data, const struct journal_event *event), void *data) MUST_CHECK;
+
+/*
  * A row's wall time as far as it is known: by its own epoch if that is known, else by the first known epoch of
  * its boot (letter C), else the estimate of an E (letter E) or nothing (letter U, *ret_wall_ms untouched).
  * quality gets the letter to print and the row's own m and g.
