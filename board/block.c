@@ -3,10 +3,11 @@
  * What the kernel says of block devices. /sys/class/block/sda1 is a link to "../../devices/.../block/sda/sda1", whose
  * folders say where it hangs (kernel documentation, ABI/stable/sysfs-block, ABI/testing/sysfs-block).
  */
-#include "board/block_private.h"
+#include "board/block.h"
 
 #include "app/base/file.h"
 #include "app/base/text.h"
+#include "board/block_private.h"
 
 #include <dirent.h>
 #include <errno.h>
