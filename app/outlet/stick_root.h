@@ -21,11 +21,21 @@ typedef void stick_root_tell(enum stick_state state, void *data);
 /* Strings are copied. Nothing is touched before it is opened. Errors: -ENOMEM, -ENAMETOOLONG */
 int stick_root_new_directory(const char *directory, struct stick_root **ret) MUST_CHECK;
 
+/*
+ * A volume on a device, "/dev/sda1". Its first sector is read, for its id.
+ *
+ * mount_parent  a directory that only we write to: the mount point is made in it, 0700, and named like the device
+ */
+int stick_root_new_volume(const char *node, const char *mount_parent, struct stick_root **ret) MUST_CHECK;
+
+/* How long fsck may take, STICK_FSCK_LIMIT_MS at first. */
+void stick_root_set_check_limit(struct stick_root *root, uint64_t ms);
+
 /* Closes it too. */
 void stick_root_free(struct stick_root *root);
 void stick_root_freep(struct stick_root **root);
 
-/* The directory, or the UUID of the file system as far as it is known. */
+/* The directory, or the UUID of the file system ("1234-ABCD"); the device's name ("sda1") where there is none. */
 const char *stick_root_id(const struct stick_root *root);
 
 /* Whether it is there: nothing is written. */
@@ -44,7 +54,13 @@ bool stick_root_is_open(const struct stick_root *root);
 /* The device below the open root, for its flush; -1 if there is none or it is a directory. It stays the root's. */
 int stick_root_device_fd(const struct stick_root *root);
 
-/* The last failure of opening in words, for people; NULL if errno says it all. */
+/*
+ * Free space, as known without making the stick read all its tables: false if it is not. *ret_about: the volume's own
+ * note, which may be old.
+ */
+bool stick_root_space(const struct stick_root *root, uint64_t *ret_bytes, bool *ret_about);
+
+/* The last failure of opening or closing in words, for people; NULL if errno says it all. */
 const char *stick_root_error(const struct stick_root *root);
 
 /* Close it, a volume down to the device's own flush: only after 0 it is safe to pull. Nothing to do if not open. */

@@ -258,8 +258,8 @@ static void log_result(struct stick_service *service, int r)
     const char *error = stick_root_error(service->setup.root);
     uint64_t passed = service->stick ? stick_passed(service->stick) : service->passed;
 
-    if (r == -ENODEV && service->in) {
-        service->in = false;
+    if (r < 0 && service->in && !stick_root_is_in(service->setup.root)) {
+        service->in = false;  // whatever the error was that said so
         service->error = 0;
         log_info("stick %s is gone: the journal keeps what comes", id);
         return;
