@@ -145,7 +145,7 @@ class Bed(harness.Case):
             self.assertEqual(self.pid(name), pid, f"{name} ended: {self.log()}")
 
     def log(self, lines=60):
-        return self.guest.run(f"journalctl -q -o short-monotonic -n {lines} --no-pager -u stick -u acquire -k | cut -c 1-300")
+        return self.guest.run(f"journalctl -q -o short-monotonic -n {lines} --no-pager | cut -c 1-300")
 
     def status(self, program="stick"):
         return json.loads(self.guest.pull(f"{RUN}/{program}.json"))
