@@ -304,6 +304,8 @@ static void test_a_text_grows_and_starts_again(void)
     CHECK_EQ(text.size, 4003);
     CHECK_EQ(text.data[4003], '\0');
     text_reset(&text);
+    text_reserve(&text, 100000);
+    CHECK(text.capacity > 100000);
     CHECK_STR(text_string(&text), "");
     text_add_char(&text, 'x');
     text_add(&text, "yz");

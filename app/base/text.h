@@ -25,6 +25,7 @@ struct text {
 
 void text_clear(struct text *text);
 void text_reset(struct text *text);  // empty again, memory kept
+void text_reserve(struct text *text, size_t more);  // room for so many bytes, so that many texts grow without holes
 void text_add_char(struct text *text, char c);
 void text_add(struct text *text, const char *string);
 void text_add_bytes(struct text *text, const void *bytes, size_t size);

@@ -5,6 +5,7 @@
 #include "app/base/clock.h"
 #include "app/formats/energy_scribe.h"
 #include "app/outlet/csv.h"
+#include "app/outlet/render_meters.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,8 +16,7 @@
 struct render {
     struct journal *journal;
     enum csv_format format;
-    struct journal_meter **meters;     // those met so far; only the columns they have are touched
-    unsigned meter_count;
+    struct render_meters meters;
     char last_boot[CLOCK_BOOT_ID_SIZE];
     char boot_id[CLOCK_BOOT_ID_SIZE];  // the last one asked for...
     int64_t boot;                      // ...and its first epoch
@@ -45,10 +45,7 @@ void render_free(struct render *render)
         return;
     }
 
-    for (unsigned i = 0; i < render->meter_count; i++) {
-        free(render->meters[i]);
-    }
-    free(render->meters);
+    render_meters_clear(&render->meters);
     free(render);
 }
 
@@ -62,40 +59,14 @@ int render_refresh(struct render *render)
     return journal_last_boot(render->journal, render->last_boot);
 }
 
-static int find_meter(struct render *render, int64_t id, const struct journal_meter **ret)
+static int find_meter(struct render *render, int64_t id, const struct render_meter **ret)
 {
-    auto_free struct journal_meter *meter = NULL;
-    struct journal_meter **grown;
-    int r;
-
-    for (unsigned i = 0; i < render->meter_count; i++) {
-        if (render->meters[i]->id == id) {
-            *ret = render->meters[i];
-            return 0;
-        }
-    }
-
-    meter = calloc(1, sizeof(*meter));
-    grown = reallocarray(render->meters, render->meter_count + 1, sizeof(*grown));
-    if (!meter || !grown) {
-        render->meters = grown ? grown : render->meters;
-        return -ENOMEM;
-    }
-    render->meters = grown;
-
-    r = journal_meter(render->journal, id, meter);
-    if (r < 0) {
-        return r == -ENOENT ? -EBADMSG : r;
-    }
-
-    *ret = meter;
-    grown[render->meter_count++] = TAKE(meter);
-    return 0;
+    return render_meters_find(&render->meters, render->journal, id, ret);
 }
 
 int render_meter_name(struct render *render, int64_t meter, const char **ret)
 {
-    const struct journal_meter *found;
+    const struct render_meter *found;
     int r;
 
     r = find_meter(render, meter, &found);
@@ -168,7 +139,7 @@ static const char *day_text(struct render *render, int64_t wall_ms)
 
 int render_place(struct render *render, const struct journal_row *row, struct place *ret)
 {
-    const struct journal_meter *meter;
+    const struct render_meter *meter;
     char quality[4];
     int64_t wall_ms;
     int r;
@@ -205,7 +176,7 @@ int render_place(struct render *render, const struct journal_row *row, struct pl
 
 int render_place_undated(struct render *render, const struct journal_row *row, struct place *ret)
 {
-    const struct journal_meter *meter;
+    const struct render_meter *meter;
     struct epoch epoch;
     int64_t boot;
     int r;
@@ -234,7 +205,7 @@ int render_place_undated(struct render *render, const struct journal_row *row, s
 
 int render_add_header(struct render *render, const struct place *place, struct text *text)
 {
-    const struct journal_meter *meter;
+    const struct render_meter *meter;
     int r;
 
     r = find_meter(render, place->meter, &meter);
@@ -243,7 +214,7 @@ int render_add_header(struct render *render, const struct place *place, struct t
     }
 
     if (render->format == CSV_METERSTICK) {
-        csv_add_header(text, &meter->layout, place->undated);
+        csv_add_header(text, meter->layout, place->undated);
     } else {
         energy_scribe_header(text, meter->model);
         text_add_char(text, '\n');
@@ -282,10 +253,10 @@ static int add_table_row(struct render *render, const struct place *place, const
     return 0;
 }
 
-static int add_energy_scribe_row(struct render *render, const struct journal_meter *meter,
+static int add_energy_scribe_row(struct render *render, const struct render_meter *meter,
                                  const struct journal_row *row, struct text *text)
 {
-    struct energy_scribe_reading reading = { .model = meter->model, .layout = &meter->layout };
+    struct energy_scribe_reading reading = { .model = meter->model, .layout = meter->layout };
     double values[MAX_POINTS];
     char quality[4];
     int r;
@@ -295,7 +266,7 @@ static int add_energy_scribe_row(struct render *render, const struct journal_met
         return r;
     }
 
-    for (unsigned i = 0; i < meter->layout.count; i++) {
+    for (unsigned i = 0; i < meter->layout->count; i++) {
         values[i] = i < row->value_count ? row->values[i] : NAN;
     }
     reading.values = values;
@@ -307,7 +278,7 @@ static int add_energy_scribe_row(struct render *render, const struct journal_met
 int render_add_row(struct render *render, const struct place *place, const struct journal_row *row,
                    struct text *text)
 {
-    const struct journal_meter *meter;
+    const struct render_meter *meter;
     int r;
 
     r = find_meter(render, row->meter, &meter);
@@ -316,7 +287,7 @@ int render_add_row(struct render *render, const struct place *place, const struc
     }
 
     if (render->format == CSV_METERSTICK) {
-        r = add_table_row(render, place, row, meter->layout.count, text);
+        r = add_table_row(render, place, row, meter->layout->count, text);
     } else {
         r = add_energy_scribe_row(render, meter, row, text);
     }

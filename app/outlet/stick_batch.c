@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define BATCH_BYTES   (1024 * 1024)
 #define BATCH_READS   256  // of STICK_BATCH_ROWS: rows that go nowhere take time too
 #define SYNC_EACH_MAX 8   // more files than that are synced together
 
@@ -34,7 +33,7 @@ static int take_rows(struct stick *stick, uint64_t *next, row_taker *take, void 
             }
             *next = stick->rows[i].seq;
         }
-        if (stick->pending_size >= BATCH_BYTES || ++reads == BATCH_READS) {
+        if (stick->pending_size >= STICK_BATCH_BYTES || ++reads == BATCH_READS) {
             return 1;
         }
     }
@@ -216,7 +215,9 @@ int stick_write_batch(struct stick *stick)
         if (r < 0) {
             return r;
         }
+        stick->written_files = 0;
         for (unsigned i = 0; i < stick->file_count; i++) {
+            stick->written_files += stick->files[i]->pending.size > 0;
             stick->files[i]->at = at[i];
             stick_file_drop(stick->files[i]);
         }

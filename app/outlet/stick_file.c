@@ -21,7 +21,7 @@ void stick_file_clear(struct stick_file *file)
 
 void stick_file_drop(struct stick_file *file)
 {
-    text_reset(&file->pending);
+    text_clear(&file->pending);
     file->pending_first = file->pending_last = 0;
 }
 

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 
 #define REVISIONS_MAX 9999
+#define PENDING_MIN   (size_t) 1024
+#define PENDING_MAX   (size_t) 16384
 
 /* Whether there is a file of that name: 1 and *ret_fd open, 0 if what is there is no file, -ENOENT. */
 static int open_existing(struct stick *stick, const char *name, int *ret_fd)
@@ -190,17 +192,29 @@ static int replace_file(struct stick *stick, unsigned index, const struct place 
     return 0;
 }
 
+/* Whether there is one for that place: most often the next, for rows come slice by slice in the order of the meters. */
+static bool look_for_file(struct stick *stick, const struct place *place, unsigned *ret_index)
+{
+    for (unsigned i = 0; i < stick->file_count; i++) {
+        unsigned index = (stick->found_file + 1 + i) % stick->file_count;
+
+        if (stick_file_is_for(stick->files[index], place)) {
+            *ret_index = stick->found_file = index;
+            return true;
+        }
+    }
+
+    return false;
+}
+
 /* The file that a row of that place goes into. */
 static int find_file(struct stick *stick, const struct place *place, const struct journal_row *row,
                      struct stick_file **ret)
 {
-    unsigned index = 0;
+    unsigned index;
     int r;
 
-    while (index < stick->file_count && !stick_file_is_for(stick->files[index], place)) {
-        index++;
-    }
-    if (index == stick->file_count) {
+    if (!look_for_file(stick, place, &index)) {
         return meet_file(stick, place, row, ret);
     }
 
@@ -248,6 +262,12 @@ int stick_add_row(struct stick *stick, const struct place *place, const struct j
         return r;
     }
     assert(file);
+
+    // All files of a batch grow side by side: what each had before it grew would lie about as holes.
+    if (file->pending.capacity == 0) {
+        text_reserve(&file->pending,
+                     MAX(PENDING_MIN, MIN(PENDING_MAX, STICK_BATCH_BYTES / MAX(stick->written_files, (size_t) 1))));
+    }
 
     before = file->pending.size;
     r = stick_file_add(file, stick->render, place, row);

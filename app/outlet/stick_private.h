@@ -10,7 +10,8 @@
 
 #include <sys/stat.h>
 
-#define STICK_BATCH_ROWS 128
+#define STICK_BATCH_ROWS  128
+#define STICK_BATCH_BYTES (1024 * 1024)  // of text: enough for each file to get several sectors at a time
 
 struct stick {
     char appliance[METER_ID_SIZE];
@@ -25,6 +26,7 @@ struct stick {
     struct cursor cursor;           // without files: those are here
     struct stick_file **files;
     unsigned file_count;
+    unsigned found_file;            // the one last looked for, if it is still there
     bool changed;                   // the cursor on the stick is behind
 
     /* one burst */
@@ -32,6 +34,7 @@ struct stick {
     int folder_fd;
     uint64_t next_dated, next_undated;
     size_t pending_size;
+    size_t written_files;           // in the last batch
     bool journal_failed;
     bool gap;
     uint64_t gap_after;
