@@ -155,7 +155,7 @@ static void test_the_last_burst_writes_and_closes(void)
     end_service();
 }
 
-static void test_the_status_file_names_the_sticks_that_are_in_and_the_first_error(void)
+static void test_the_status_file_names_the_sticks_that_are_in_each_with_its_error(void)
 {
     struct stick_report reports[] = {
         { .in = false, .id = "1111-1111", .error = "gone" },
@@ -163,19 +163,28 @@ static void test_the_status_file_names_the_sticks_that_are_in_and_the_first_erro
           .gap = true },
         { .in = true, .id = "3333-3333", .state = STICK_REFUSED, .percent = NAN, .eta_s = NAN, .error = "NTFS" },
     };
+    const char *nodes[] = { "/dev/sda1", "/dev/sdb1", "/dev/sdc" };
     auto_free char *text = NULL;
     char path[300];
     size_t size;
 
     make_directory();
-    CHECK_EQ(stick_status_write(state_dir, "running", reports, ARRAY_SIZE(reports)), 0);
+    CHECK_EQ(stick_status_write(state_dir, "running", reports, nodes, ARRAY_SIZE(reports)), 0);
     CHECK_EQ(file_path(path, sizeof(path), state_dir, "stick.json"), 0);
     CHECK_EQ(file_read(path, 4096, &text, &size), 0);
-    CHECK_HAS(text, "\"state\":\"running\",\"error\":\"NTFS\",\"sticks\":["
-                    "{\"id\":\"2222-2222\",\"state\":\"writing\",\"percent\":50,\"eta_s\":10,\"backlog\":7,"
-                    "\"gap\":true},"
-                    "{\"id\":\"3333-3333\",\"state\":\"refused\",\"percent\":null,\"eta_s\":null,\"backlog\":0,"
-                    "\"gap\":false}]}");
+    CHECK_HAS(text, "\"state\":\"running\",\"error\":null,\"sticks\":["
+                    "{\"id\":\"2222-2222\",\"node\":\"/dev/sdb1\",\"state\":\"writing\",\"percent\":50,\"eta_s\":10,"
+                    "\"backlog\":7,\"gap\":true,\"error\":null},"
+                    "{\"id\":\"3333-3333\",\"node\":\"/dev/sdc\",\"state\":\"refused\",\"percent\":null,\"eta_s\":null,"
+                    "\"backlog\":0,\"gap\":false,\"error\":\"NTFS\"}]}");
+    free(TAKE(text));
+
+    // what no stick can help is the program's own error
+    reports[1].state = STICK_IDLE;
+    strcpy(reports[1].error, "no journal yet");
+    CHECK_EQ(stick_status_write(state_dir, "running", reports, NULL, ARRAY_SIZE(reports)), 0);
+    CHECK_EQ(file_read(path, 4096, &text, &size), 0);
+    CHECK_HAS(text, "\"error\":\"no journal yet\",\"sticks\":[{\"id\":\"2222-2222\",\"state\":\"idle\",");
     CHECK_EQ(nftw(state_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
@@ -197,5 +206,5 @@ static void test_reports_that_say_the_same_are_known(void)
 
 TESTS(test_a_burst_is_told_before_and_after_it_and_again_each_second,
       test_a_stick_that_goes_is_told_at_once_and_comes_back_with_a_burst, test_no_journal_yet_is_an_error_and_no_light,
-      test_the_last_burst_writes_and_closes, test_the_status_file_names_the_sticks_that_are_in_and_the_first_error,
+      test_the_last_burst_writes_and_closes, test_the_status_file_names_the_sticks_that_are_in_each_with_its_error,
       test_reports_that_say_the_same_are_known)

@@ -99,7 +99,7 @@ struct told {
 
 static void write_status(const struct told *told, const char *state)
 {
-    int r = stick_status_write(told->run_dir, state, &told->report, 1);
+    int r = stick_status_write(told->run_dir, state, &told->report, NULL, 1);
 
     if (r < 0) {
         log_debug("status not written (%s)", strerror(-r));

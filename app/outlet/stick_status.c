@@ -6,10 +6,13 @@
 
 #include <inttypes.h>
 
-static void add_stick(struct text *text, const struct stick_report *report)
+static void add_stick(struct text *text, const struct stick_report *report, const char *node)
 {
     text_add_char(text, '{');
     json_add_member_string(text, "id", report->id);
+    if (node) {
+        json_add_member_string(text, "node", node);
+    }
     json_add_member_string(text, "state", stick_report_state_name(report->state));
     json_add_member_number(text, "percent", report->percent);
     json_add_member_number(text, "eta_s", report->eta_s);
@@ -17,17 +20,19 @@ static void add_stick(struct text *text, const struct stick_report *report)
     text_addf(text, "%" PRIu64, report->backlog);
     json_add_key(text, "gap");
     text_add(text, report->gap ? "true" : "false");
+    json_add_member_string(text, "error", *report->error ? report->error : NULL);
     text_add_char(text, '}');
 }
 
-int stick_status_write(const char *run_dir, const char *state, const struct stick_report *reports, size_t count)
+int stick_status_write(const char *run_dir, const char *state, const struct stick_report *reports,
+                       const char *const *nodes, size_t count)
 {
     auto_text struct text text = {};
     const char *error = NULL;
     bool first = true;
 
     for (size_t i = 0; i < count && !error; i++) {
-        error = reports[i].in && *reports[i].error ? reports[i].error : NULL;
+        error = reports[i].in && reports[i].state == STICK_IDLE && *reports[i].error ? reports[i].error : NULL;
     }
 
     status_begin(&text, "stick", state, error);
@@ -36,7 +41,7 @@ int stick_status_write(const char *run_dir, const char *state, const struct stic
     for (size_t i = 0; i < count; i++) {
         if (reports[i].in) {
             text_add(&text, first ? "" : ",");
-            add_stick(&text, &reports[i]);
+            add_stick(&text, &reports[i], nodes ? nodes[i] : NULL);
             first = false;
         }
     }
