@@ -83,6 +83,11 @@ bool log_is_on(enum log_level level)
     return (int) level <= the_log.level;
 }
 
+int log_descriptor(void)
+{
+    return the_log.fd;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     char line[2048];

@@ -28,6 +28,10 @@ int log_setup(const char *program, const char *level, const char *destination) M
 int log_set_level(const char *level) MUST_CHECK;
 
 bool log_is_on(enum log_level level);
+
+/* Where it goes: whoever closes all descriptors leaves this one. */
+int log_descriptor(void);
+
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)

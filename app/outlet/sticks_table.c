@@ -133,9 +133,10 @@ void sticks_table_take(struct sticks_table *table, const struct block_volume *vo
 
 /* --- children --- */
 
-static bool is_node(const char *id)
+/* "/dev/sda1" is called "sda1" until its file system's own name is known, if it has one. */
+static const char *name_of(const struct sticks_entry *entry)
 {
-    return text_starts(id, "/dev/");
+    return strrchr(entry->volume.node, '/') + 1;
 }
 
 void sticks_table_told(struct sticks_table *table, unsigned number, const struct stick_report *report, uint64_t now_ms)
@@ -153,8 +154,10 @@ void sticks_table_told(struct sticks_table *table, unsigned number, const struct
     }
     memcpy(id, entry->report.id, sizeof(id));
     entry->report = *report;
-    if (*report->id == '\0' || (is_node(report->id) && *id && !is_node(id))) {
+    if (*report->id == '\0' || (text_equal(report->id, name_of(entry)) && entry->is_named)) {
         memcpy(entry->report.id, id, sizeof(id));  // of before the dip: the new child has not looked yet
+    } else {
+        entry->is_named = !text_equal(report->id, name_of(entry));
     }
 }
 
@@ -285,7 +288,7 @@ static bool report_of(const struct sticks_entry *entry, uint64_t now_ms, struct 
     *ret = entry->report;
     ret->in = true;
     if (*ret->id == '\0') {
-        (void) snprintf(ret->id, sizeof(ret->id), "%s", entry->volume.node);
+        (void) snprintf(ret->id, sizeof(ret->id), "%s", name_of(entry));
     }
     if (*entry->volume.used_at) {
         (void) snprintf(error, sizeof(error), "in use: mounted on %s", entry->volume.used_at);
@@ -324,7 +327,7 @@ static bool is_beside(const struct sticks_table *table, const struct sticks_entr
 }
 
 size_t sticks_table_reports(const struct sticks_table *table, uint64_t now_ms, struct stick_report *reports,
-                            const char **nodes)
+                            unsigned *entries)
 {
     size_t count = 0;
 
@@ -335,7 +338,7 @@ size_t sticks_table_reports(const struct sticks_table *table, uint64_t now_ms, s
             (reports[count].state == STICK_REFUSED && is_beside(table, entry, now_ms))) {
             continue;
         }
-        nodes[count++] = entry->volume.node;
+        entries[count++] = i;
     }
     return count;
 }

@@ -45,6 +45,7 @@ struct sticks_entry {
 
     bool is_told;                // the child said something
     uint64_t told_ms;            // first
+    bool is_named;               // the id is the file system's, not the device's
     struct stick_report report;  // the last; its id stays over a dip
 };
 
@@ -78,9 +79,12 @@ enum sticks_action sticks_table_next(struct sticks_table *table, uint64_t now_ms
 /* When something changes by itself, at the latest; UINT64_MAX: never. */
 uint64_t sticks_table_due_ms(const struct sticks_table *table, uint64_t now_ms);
 
-/* What stands in the status: reports and nodes have room for STICKS_MAX. Returns how many. */
+/*
+ * What stands in the status, and of which entry: both arrays have room for STICKS_MAX. Returns how many. What an entry
+ * without a child is said to be, or one that is slow, was found out here and not by a child.
+ */
 size_t sticks_table_reports(const struct sticks_table *table, uint64_t now_ms, struct stick_report *reports,
-                            const char **nodes);
+                            unsigned *entries);
 
 /* With is_once: whether nothing more is to be waited for. */
 bool sticks_table_is_over(const struct sticks_table *table);

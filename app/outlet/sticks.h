@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The sticks that are plugged in, each served by a child, and the one status file that tells of all. The parent never
+ * waits for a stick, a child or the journal, which it does not open. One thread.
+ */
+
+#include "app/outlet/sticks_child.h"
+
+/* What is there: as block_list(). */
+typedef int sticks_find(void *data, struct block_volume ret[static BLOCK_VOLUMES_MAX]);
+
+struct sticks_setup {
+    const char *run_dir;
+    int signal_fd;            // readable: end
+    uint64_t look_ms;         // how often to look though udev tells of nothing; 0: as usual
+    sticks_find *find;
+    sticks_child_work *work;
+    void *data;               // of both
+};
+
+/*
+ * Serve whatever comes until a signal, and then let each child write its last burst: for 4 s, and not longer whatever
+ * hangs. Errors: -ENOMEM, and those of signalfd()
+ */
+int sticks_serve(const struct sticks_setup *setup) MUST_CHECK;
+
+/*
+ * Serve what is there now, each stick by a child whose work ends by itself.
+ * Errors: -ENODEV there is no stick   -EIO one of them was not written   and as above
+ */
+int sticks_serve_once(const struct sticks_setup *setup) MUST_CHECK;
