@@ -7,8 +7,8 @@ plugged and yanked over QMP. It is booted once and saved; each Guest() goes on f
         guest.plug_adapter("a", ("127.0.0.1", 5020), port=1, number="FTA")
         guest.run("cat /sys/bus/usb-serial/devices/ttyUSB0/latency_timer")
 
-What `stick` does there is seen as it happens: watch.c tells it over a port of its own, guest.watch holds it. A guest can
-be frozen; then what was told is what is true, and a stick that is pulled is pulled at that moment.
+What `stick` does there is seen as it happens: watch.c tells it over a port of its own, guest.watch holds it. A guest
+can be frozen; then what was told is what is true, and a stick that is pulled is pulled at that moment.
 
 No KVM: where there is a /dev/kvm it may still not run Debian's kernel.
 """
@@ -125,6 +125,12 @@ class Watch:
         except (OSError, ValueError):
             pass  # QEMU ended
 
+    def forget(self):
+        """All that was told."""
+        with self._changed:
+            self.records.clear()
+            self._last.clear()
+
     def last(self, kind):
         """The last value of a kind, None if there was none."""
         with self._changed:
@@ -197,7 +203,11 @@ class Guest:
         shutil.copyfile(self.place / "booted.qcow2", disk)
         self._start(disk, ["-loadvm", saved] if saved else [])
         if saved:
-            self.run(f"date -s @{time.time():.0f} > /dev/null; hwclock --systohc 2> /dev/null; true")
+            self.set_clock()
+
+    def set_clock(self):
+        """Ours. What was saved has that of then."""
+        self.run(f"date -s @{time.time():.0f} > /dev/null; hwclock --systohc 2> /dev/null; true")
 
     def _start(self, disk, more):
         console = self.directory / "console.log"

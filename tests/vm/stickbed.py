@@ -93,17 +93,52 @@ def prepare_or_skip():
     return rig.prepare_or_skip()
 
 
+class Shared:
+    """One guest for all tests of a file, with our programs; each begins where they had just been installed."""
+
+    def __init__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="meterstick-")
+        self.guest = rig.Guest(self.directory.name)
+        self.guest.push_programs(harness.BIN, harness.MODELS)
+        self.guest.save("installed")
+
+    def close(self):
+        self.guest.close()
+        self.directory.cleanup()
+
+
 class Bed(harness.Case):
     """A test with a guest. start() begins to log; sticks are plugged at ports 1 to 8."""
+
+    shared = None
 
     def setUp(self):
         super().setUp()
         self.random = harness.random_source()
-        self.guest = rig.Guest(self.directory)
-        self.addCleanup(self.guest.close)
-        self.guest.push_programs(harness.BIN, harness.MODELS)
+        if Bed.shared:
+            Bed.shared.guest.restore("installed")
+            Bed.shared.guest.set_clock()
+            Bed.shared.guest.watch.forget()
+        else:
+            Bed.shared = Shared()
+            unittest.addModuleCleanup(self.drop_guest)
+        self.guest = Bed.shared.guest
         self.pids = {}
         self.volumes = []     # all that were plugged
+
+    @staticmethod
+    def drop_guest():
+        if Bed.shared:
+            Bed.shared.close()
+            Bed.shared = None
+
+    def tearDown(self):
+        try:
+            self.guest.thaw()
+            for name in list(self.guest.sticks):
+                self.guest.unplug_stick(name)
+        except rig.Failed:
+            self.drop_guest()  # the next test has another
 
     # --- programs ---
 
@@ -155,9 +190,9 @@ class Bed(harness.Case):
 
     def descriptors(self):
         """Open ones of `stick`, and its processes."""
-        pids = self.guest.run("systemctl show -p ControlGroup --value stick | xargs -I{} cat /sys/fs/cgroup{}/cgroup.procs")
-        counts = {pid: int(self.guest.run(f"ls /proc/{pid}/fd | wc -l")) for pid in pids.split()}
-        return counts
+        group = self.guest.run("systemctl show -p ControlGroup --value stick")
+        pids = self.guest.run(f"cat /sys/fs/cgroup{group}/cgroup.procs").split()
+        return {pid: int(self.guest.run(f"ls /proc/{pid}/fd | wc -l")) for pid in pids}
 
     # --- sticks ---
 
@@ -285,11 +320,11 @@ class Bed(harness.Case):
         return rows
 
     def check_slices(self, rows):
-        """Each meter has a row in each slice between its first and its last."""
+        """Each meter has as many rows as there are slices between its first and its last; those may be late by less."""
         for name in self.meters:
             times = [boot_ms for meter, boot_ms in rows.values() if meter == name]
-            slices = [round((boot_ms - times[0]) / self.interval_ms) for boot_ms in times]
-            self.assertEqual(slices, list(range(len(slices))), f"{name}: a slice was missed")
+            slices = (times[-1] - times[0]) / self.interval_ms
+            self.assertLess(abs(len(times) - 1 - slices), 1, f"{name}: a slice was missed: {times}")
 
     def check_complete(self, *volumes, slices=True):
         """After all has stopped: each volume has exactly the rows of the journal, as `export` prints them."""
