@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * meterstick stick: carries the journal onto sticks. Today a stick is a directory (--dir); finding real ones comes
- * around stick_service, and their configuration goes to the inbox from there.
+ * meterstick stick: carries the journal onto sticks. Those that are plugged in are each served by a child (sticks.h);
+ * with --dir a directory is the one stick, and this process serves it.
  */
 
 #include "app/base/clock.h"
@@ -13,6 +13,8 @@
 #include "app/config/appliance.h"
 #include "app/outlet/stick_service.h"
 #include "app/outlet/stick_status.h"
+#include "app/outlet/sticks.h"
+#include "app/outlet/sticks_life.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -31,15 +33,15 @@ struct stick_options {
 
 static const struct option_spec specs[] = {
     { "dir", NULL, OPTION_TEXT, offsetof(struct stick_options, directory), "DIR",
-      "treat this directory as the stick; it is never created", 0, 0 },
+      "treat this directory as the only stick; it is never created", 0, 0 },
     { "once", NULL, OPTION_FLAG, offsetof(struct stick_options, once), NULL,
-      "write what there is and end: 0 if it is on the stick, else 1", 0, 0 },
+      "write what there is and end: 0 if it is on every stick that is in, else 1", 0, 0 },
 };
 
 static const struct verb_usage usage = {
     .verb = "stick",
-    .synopsis = "--dir DIR [--once]",
-    .summary = "Write what the journal holds to CSV files on a stick, and go on doing so.",
+    .synopsis = "[--dir DIR] [--once]",
+    .summary = "Write what the journal holds to CSV files on every USB stick that is plugged in, and go on doing so.",
     .specs = specs,
     .spec_count = ARRAY_SIZE(specs),
 };
@@ -114,7 +116,13 @@ static void take_report(const struct stick_report *report, void *data)
     write_status(told, "running");
 }
 
-static int run(const struct stick_options *options, int signal_fd)
+/* ES-17. */
+static void say_not_written(void)
+{
+    fputs("Error writing the log file.\n", stderr);
+}
+
+static int run_directory(const struct stick_options *options, int signal_fd)
 {
     auto_stick_root struct stick_root *root = NULL;
     struct told told = { .run_dir = options->common.run_dir };
@@ -135,7 +143,7 @@ static int run(const struct stick_options *options, int signal_fd)
     if (options->once) {
         r = stick_service_flush(service, UINT64_MAX);
         if (r < 0) {
-            fputs("Error writing the log file.\n", stderr);
+            say_not_written();
         }
     } else {
         serve(service, signal_fd);
@@ -151,6 +159,69 @@ static int run(const struct stick_options *options, int signal_fd)
     return r < 0 ? EXIT_SOMETHING_WRONG : EXIT_OK;
 }
 
+/* What sticks_serve() asks for: where our own mounts are, and what a child works with. */
+struct plugged {
+    struct sticks_life life;     // first: the child's work takes it
+    char mount_parent[PATH_SIZE];
+};
+
+static int find_plugged(void *data, struct block_volume ret[static BLOCK_VOLUMES_MAX])
+{
+    const struct plugged *plugged = data;
+
+    return block_list("", plugged->mount_parent, ret);
+}
+
+/* Where sticks are mounted, as mountinfo has it. Nobody else has anything to do there. */
+static int make_mount_parent(const char *run_dir, char ret[static PATH_SIZE])
+{
+    auto_free char *real = NULL;
+    char path[PATH_SIZE];
+    int r;
+
+    r = file_path(path, sizeof(path), run_dir, "sticks");
+    if (r >= 0) {
+        r = file_make_directories(path, 0700);
+    }
+    if (r < 0) {
+        return r;
+    }
+    real = realpath(path, NULL);
+    return real ? text_copy(ret, PATH_SIZE, real) : -errno;
+}
+
+static int run_plugged(const struct stick_options *options, int signal_fd)
+{
+    struct plugged plugged = { .life = { .options = &options->common, .is_once = options->once } };
+    struct sticks_setup setup = { .run_dir = options->common.run_dir, .signal_fd = signal_fd, .find = find_plugged,
+                                  .work = sticks_life_serve, .data = &plugged };
+    int r;
+
+    r = make_mount_parent(options->common.run_dir, plugged.mount_parent);
+    if (r < 0) {
+        log_error("cannot use %s/sticks (%s)", options->common.run_dir, strerror(-r));
+        return EXIT_IO;
+    }
+
+    plugged.life.mount_parent = plugged.mount_parent;
+    if (options->once) {
+        r = sticks_serve_once(&setup);
+        if (r == -ENODEV) {
+            log_error("no stick is plugged in");
+        }
+        if (r < 0) {
+            say_not_written();
+        }
+        return r < 0 ? EXIT_SOMETHING_WRONG : EXIT_OK;
+    }
+
+    r = sticks_serve(&setup);
+    if (r < 0) {
+        log_error("cannot begin (%s)", strerror(-r));
+    }
+    return r < 0 ? EXIT_IO : EXIT_OK;
+}
+
 int main(int argc, char **argv)
 {
     struct stick_options options = {};
@@ -161,11 +232,6 @@ int main(int argc, char **argv)
     if (r != 0) {
         return r < 0 ? EXIT_USAGE : EXIT_OK;
     }
-    if (!options.directory) {
-        log_error("no stick to write to: give --dir DIR");
-        return EXIT_USAGE;
-    }
-
     signal_fd = open_signals();
     if (signal_fd < 0) {
         log_error("no signals (%s)", strerror(-signal_fd));
@@ -182,5 +248,5 @@ int main(int argc, char **argv)
         return EXIT_IO;
     }
 
-    return run(&options, signal_fd);
+    return options.directory ? run_directory(&options, signal_fd) : run_plugged(&options, signal_fd);
 }

@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 /*
- * Replace <run_dir>/stick.json. Sticks that are not in are left out. A stick's trouble is its own error; the program's is
- * what keeps it from writing though no stick is at fault, such as that there is no journal yet.
+ * Replace <run_dir>/stick.json. Sticks that are not in are left out. A stick's trouble is its own error; the program's
+ * is what keeps it from writing though no stick is at fault, such as that there is no journal yet.
  *
  * state  of the program: "running", "stopped"...
  * nodes  of the devices, as many as reports: who reads it takes a stick whose id is its node for one that is not known

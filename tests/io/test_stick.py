@@ -144,7 +144,7 @@ class Once(StickCase):
         self.assertTrue((self.stick / "kwhmeter" / name / "kitchen/2026-11-20.csv").exists())
 
     def test_wrong_use(self):
-        result = subprocess.run([self.command[0], "--state-dir", self.state, "--run-dir", self.run_dir],
+        result = subprocess.run([self.command[0], "--directory", self.stick, "--run-dir", self.run_dir],
                                 capture_output=True, text=True, timeout=20, check=False)
         self.assertEqual(result.returncode, 64)
         self.assertIn("--dir", result.stderr)
@@ -180,7 +180,7 @@ class Service(StickCase):
         self.assertEqual(status["state"], "running")
         self.assertIsNone(status["error"])
         self.assertEqual(status["sticks"], [{"id": str(self.stick), "state": "idle", "percent": None, "eta_s": None,
-                                             "backlog": 0, "gap": False}])
+                                             "backlog": 0, "gap": False, "error": None}])
         self.journal.add(2, 2)
         begin = time.monotonic()
         process.send_signal(signal.SIGTERM)
