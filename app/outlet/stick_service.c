@@ -251,6 +251,14 @@ static enum stick_state state_of(int error)
     return STICK_FAILED;
 }
 
+static void log_presence(const struct stick_service *service)
+{
+    if (!service->setup.is_watched) {
+        log_info(service->in ? "stick %s is in" : "stick %s is gone: the journal keeps what comes",
+                 stick_root_id(service->setup.root));
+    }
+}
+
 /* The change is logged, not the repetition. */
 static void log_result(struct stick_service *service, int r)
 {
@@ -261,7 +269,7 @@ static void log_result(struct stick_service *service, int r)
     if (r < 0 && service->in && !stick_root_is_in(service->setup.root)) {
         service->in = false;  // whatever the error was that said so
         service->error = 0;
-        log_info("stick %s is gone: the journal keeps what comes", id);
+        log_presence(service);
         return;
     }
     if (passed > service->passed) {
@@ -395,7 +403,7 @@ static void look_for_stick(struct stick_service *service)
         return;
     }
 
-    log_info(service->in ? "stick %s is in" : "stick %s is gone: the journal keeps what comes", stick_root_id(root));
+    log_presence(service);
     if (!service->in) {
         (void) stick_root_close(root);  // it was not safe, and nothing can be done about it
     }

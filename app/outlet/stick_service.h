@@ -18,6 +18,7 @@ typedef void stick_service_tell(const struct stick_report *report, void *data);
 struct stick_service_setup {
     const struct options *options;
     struct stick_root *root;        // the stick
+    bool is_watched;                // who watches all sticks logs that this one came or went
     stick_service_tell *tell;
     void *data;
 };

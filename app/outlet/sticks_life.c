@@ -42,7 +42,8 @@ int sticks_life_serve(const struct sticks_child_life *child, void *data)
     const struct sticks_life *life = data;
     auto_stick_root struct stick_root *root = NULL;
     struct stick_service *service = NULL;
-    struct stick_service_setup setup = { .options = life->options, .tell = tell, .data = (void *) child };
+    struct stick_service_setup setup = { .options = life->options, .is_watched = true, .tell = tell,
+                                         .data = (void *) child };
     int r;
 
     // A child before us that was killed may have left it mounted, where the namespace outlived it; usually it is not.
