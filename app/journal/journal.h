@@ -208,8 +208,8 @@ int journal_events(struct journal *journal, int64_t after_id, struct journal_eve
 
 /*
  * Looking for a few rows in many: those with after_seq < seq <= last_seq, of the meter of that name (NULL: of all), are
- * told until `each`, which must not call the journal, returns false. What is damaged is passed. While memory has rows
- * too, they are told before those of the card, some of them twice, and of each place at least one.
+ * told in order until `each`, which must not call the journal, returns false. What is damaged is passed. Rows that
+ * memory and the card both have may be told twice.
  */
 struct journal_search {
     uint64_t after_seq, last_seq;

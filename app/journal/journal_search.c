@@ -44,7 +44,7 @@ static int look_at_rows(struct reader_place *place, const struct journal_search 
     return r;
 }
 
-/* Of one place, from either end. */
+/* Of one place, from either end. Returns 1 if nobody wants more. */
 static int search_place(struct journal *journal, struct reader_place *place, const struct journal_search *search)
 {
     const struct segments *segments = &place->segments;
@@ -64,7 +64,7 @@ static int search_place(struct journal *journal, struct reader_place *place, con
         r = r < 0 && journal_may_pass(journal, r) ? 0 : r;
     }
 
-    return MIN(r, 0);
+    return r;
 }
 
 int journal_search(struct journal *journal, const struct journal_search *search)
@@ -72,11 +72,14 @@ int journal_search(struct journal *journal, const struct journal_search *search)
     int r;
 
     r = journal_reader_begin(journal);
-    for (int i = 0; i < PLACES && r >= 0; i++) {
-        r = search_place(journal, &journal->reader.places[i], search);
+    // What is in memory is newer than what is on the card, or the same.
+    for (int i = 0; i < PLACES && r == 0; i++) {
+        int place = search->newest_first ? PLACE_MEMORY : PLACE_CARD;
+
+        r = search_place(journal, &journal->reader.places[i == 0 ? place : PLACE_MEMORY + PLACE_CARD - place], search);
     }
 
-    return journal_reader_done(journal, r);
+    return journal_reader_done(journal, MIN(r, 0));
 }
 
 /* Events of the open segment. */
