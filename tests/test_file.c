@@ -212,6 +212,31 @@ static void test_a_pipe_without_a_writer_is_not_waited_for(void)
     CHECK_EQ(unlink(at("pipe")), 0);
 }
 
+static void test_a_copy_is_the_same_and_what_was_there_goes(void)
+{
+    auto_free char *text = NULL, *bytes = malloc(100000);
+    size_t size;
+
+    CHECK(bytes);
+    for (size_t i = 0; i < 100000; i++) {
+        bytes[i] = (char) (i * 7 + i / 1000);
+    }
+    CHECK_EQ(file_copy(at("none"), at("copy"), 0640), -ENOENT);
+    CHECK_EQ(access(at("copy"), F_OK), -1);
+    CHECK_EQ(file_replace(at("old"), bytes, 100000, 0644, false), 0);
+    CHECK_EQ(file_copy(at("old"), at("copy"), 0640), 0);
+    CHECK_EQ(file_read(at("copy"), 200000, &text, &size), 0);
+    CHECK_EQ(size, 100000);
+    CHECK_EQ(memcmp(text, bytes, size), 0);
+    CHECK_EQ(file_replace(at("old"), "x", 1, 0644, false), 0);
+    CHECK_EQ(file_copy(at("old"), at("copy"), 0640), 0);
+    free(TAKE(text));
+    CHECK_EQ(file_read(at("copy"), 200000, &text, &size), 0);
+    CHECK_STR(text, "x");
+    CHECK_EQ(unlink(at("old")), 0);
+    CHECK_EQ(unlink(at("copy")), 0);
+}
+
 static void test_directories_are_made_as_deep_as_needed(void)
 {
     struct stat status;
@@ -280,7 +305,8 @@ static void test_the_scratch_directory_is_empty_again(void)
     CHECK_EQ(rmdir(scratch), 0);
 }
 
-TESTS(test_a_file_is_replaced_whole_and_nothing_stays_beside_it, test_a_rest_of_an_earlier_try_does_no_harm,
+TESTS(test_a_copy_is_the_same_and_what_was_there_goes, test_a_file_is_replaced_whole_and_nothing_stays_beside_it,
+      test_a_rest_of_an_earlier_try_does_no_harm,
       test_a_link_in_the_place_of_the_temporary_file_is_not_followed,
       test_what_cannot_be_replaced_stays_as_it_was, test_a_reader_sees_the_old_or_the_new_file_never_half,
       test_a_full_card_is_told_and_the_old_file_stays, test_short_writes_are_gone_on_with,

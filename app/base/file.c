@@ -82,6 +82,30 @@ int file_write_all(int fd, const void *bytes, size_t size)
     return 0;
 }
 
+int file_copy(const char *from, const char *to, mode_t mode)
+{
+    auto_close int source = open(from, O_RDONLY | O_CLOEXEC);
+    auto_close int target = -1;
+    char buffer[16384];
+    ssize_t size;
+    int r;
+
+    if (source < 0) {
+        return -errno;
+    }
+    target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (target < 0) {
+        return -errno;
+    }
+    while ((size = read(source, buffer, sizeof(buffer))) > 0) {
+        r = file_write_all(target, buffer, (size_t) size);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return size < 0 || fsync(target) < 0 ? -errno : 0;
+}
+
 int file_sync_directory(const char *directory)
 {
     auto_close int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

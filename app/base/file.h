@@ -25,6 +25,9 @@ int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, 
 /* All of a buffer, or an error; -ENOSPC after a short write at the end of the space. */
 int file_write_all(int fd, const void *bytes, size_t size) MUST_CHECK;
 
+/* Copy a file; the bytes are on the card before it returns, the name not yet. */
+int file_copy(const char *from, const char *to, mode_t mode) MUST_CHECK;
+
 /*
  * Open a file, made if it is not there, and hold it until *ret is closed: a killed program lets go of it.
  * Errors: -EBUSY somebody holds it

@@ -5,7 +5,8 @@
  * killed half way says the same at its next start:
  *
  * the database is damaged        it is called .db.bad and read by nobody any more; its rows are a gap
- * its log is damaged or missing  the rows in the log are lost, all others stay readable in the segment
+ * its log is damaged or missing  the rows in the log are lost, all others stay readable in the segment; if it is only
+ *                                damaged from some commit on, those before it stay as well
  *
  * In both cases rows were given that nobody can see now. So a new segment begins far above, and its first event says
  * why. Numbers of epochs, meters and events begin as far above those that can be seen.
@@ -56,32 +57,24 @@ int journal_aside_check(struct database *database, const char *path)
     return r < 0 && r != -EIO ? r : journal_each_stored_meter(database, ignore_meter, NULL);
 }
 
-int journal_aside_look_at_log(const struct journal *journal, uint64_t first, const char *path, bool *ret_suspect)
+int journal_aside_look_at_log(const struct journal *journal, uint64_t first, const char *path,
+                              enum segment_log *ret)
 {
-    enum segment_log log;
     bool open;
     int r;
 
-    *ret_suspect = segment_has_log_aside(journal->directory, first);
+    *ret = SEGMENT_LOG_SOUND;
     r = segment_is_open(path, &open);
-    if (r < 0 || !open) {
-        return r;
+    if (r == 0 && open) {
+        r = segment_log(path, ret);
     }
-
-    r = segment_log(path, &log);
-    if (r < 0) {
-        return r;
-    }
-    if (log == SEGMENT_LOG_NONSENSE) {
+    if (r == 0 && *ret == SEGMENT_LOG_NONSENSE) {
         r = segment_set_log_aside(journal->directory, first);
-        if (r < 0) {
-            return r;
-        }
     }
-
-    // One that a tool folded into its segment is missing as well: then a new segment does no harm.
-    *ret_suspect |= log == SEGMENT_LOG_NONSENSE || log == SEGMENT_LOG_MISSING;
-    return 0;
+    if (r == 0 && *ret == SEGMENT_LOG_BROKEN && !segment_has_log_aside(journal->directory, first)) {
+        r = segment_copy_log_aside(journal->directory, first);
+    }
+    return r;
 }
 
 static void say(struct writer *writer, const char *format, uint64_t first)
@@ -100,12 +93,60 @@ static void skip_numbers(struct writer *writer)
     writer->next_meter += SEGMENT_BAD_ROWS;
 }
 
-void journal_aside_log_is_lost(struct journal *journal)
+static bool is_of_this_boot(const struct writer *writer)
 {
-    journal->writer.aside = true;
-    skip_numbers(&journal->writer);
-    say(&journal->writer, "the log of %s is damaged or gone: rows in it are lost, if there were any",
-        journal->writer.first);
+    char boot_id[CLOCK_BOOT_ID_SIZE];
+
+    clock_boot_id(boot_id);
+    return text_equal(writer->boot_id, boot_id);
+}
+
+/* Of a segment that is not known to have lost anything. */
+static bool is_as_it_was_left(const struct writer *writer, enum segment_log log)
+{
+    switch (log) {
+    case SEGMENT_LOG_EMPTY:
+    case SEGMENT_LOG_SOUND:
+        return true;
+    case SEGMENT_LOG_MISSING:
+        return !writer->started;  // a new one has none yet
+    case SEGMENT_LOG_TORN:
+        return !is_of_this_boot(writer);
+    case SEGMENT_LOG_BROKEN:
+    case SEGMENT_LOG_NONSENSE:
+        break;
+    }
+    return false;
+}
+
+/*
+ * A torn log is what a power cut leaves, and then another boot goes on, far above: no row is lost that anybody has
+ * seen, and none is said to be. Within one boot nothing tears it, so it is damaged. Where that is wrong, as after a
+ * program killed while it summed up a large commit once more, a new segment does no harm; nor where a tool folded a
+ * missing log into its segment. What was found is kept beside the segment, for SQLite folds the rest and forgets.
+ */
+int journal_aside_judge_log(struct journal *journal, enum segment_log log)
+{
+    struct writer *writer = &journal->writer;
+    const bool has_aside = segment_has_log_aside(journal->directory, writer->first);
+    int r;
+
+    if (!has_aside && is_as_it_was_left(writer, log)) {
+        if (log == SEGMENT_LOG_TORN) {
+            skip_numbers(writer);  // it may be damaged all the same: no event's id is given twice either
+        }
+        return 0;
+    }
+    if (!has_aside && log == SEGMENT_LOG_TORN) {
+        r = segment_copy_log_aside(journal->directory, writer->first);
+        if (r < 0) {
+            return r;
+        }
+    }
+    writer->aside = true;
+    skip_numbers(writer);
+    say(writer, "the log of %s is damaged or gone: rows in it are lost, if there were any", writer->first);
+    return 0;
 }
 
 /*

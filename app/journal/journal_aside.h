@@ -5,6 +5,7 @@
 
 #include "app/journal/database.h"
 #include "app/journal/journal.h"
+#include "app/journal/segment_log.h"
 
 /*
  * Open the newest segment, or set it aside if it is damaged and look at those before it: writer.aside is set then, and
@@ -17,12 +18,15 @@ int journal_aside_open(struct journal *journal) MUST_CHECK;
  */
 int journal_aside_check(struct database *database, const char *path) MUST_CHECK;
 
-/* Before a segment is opened: whether its log is not what its writer left. A damaged one is set aside. */
+/* Before a segment is opened: whether its log is what its writer left. One that nothing may be used of is set aside. */
 int journal_aside_look_at_log(const struct journal *journal, uint64_t first, const char *path,
-                              bool *ret_suspect) MUST_CHECK;
+                              enum segment_log *ret) MUST_CHECK;
 
-/* Rows of the open segment may be lost with its log: it goes on to be read, and is appended to no more. */
-void journal_aside_log_is_lost(struct journal *journal);
+/*
+ * Once it is open and its boot is known: what follows from that. Where rows of it may be lost with its log, it goes on
+ * to be read, and is appended to no more.
+ */
+int journal_aside_judge_log(struct journal *journal, enum segment_log log) MUST_CHECK;
 
 /* After the newest segment was closed: set it aside if it was found to be damaged while it was open. */
 void journal_aside_close(struct journal *journal, bool damaged);

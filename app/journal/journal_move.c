@@ -8,7 +8,6 @@
 #include "app/journal/journal_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -76,37 +75,6 @@ void journal_remove_all(const char *directory)
     }
 }
 
-static void close_file(FILE **file)
-{
-    if (*file) {
-        (void) fclose(*file);
-    }
-}
-
-static int copy_bytes(const char *from, const char *to)
-{
-    CLEANUP(close_file) FILE *source = fopen(from, "re");
-    auto_close int fd = -1;
-    char buffer[16384];
-    size_t size;
-    int r;
-
-    if (!source) {
-        return -errno;
-    }
-    fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        return -errno;
-    }
-    while ((size = fread(buffer, 1, sizeof(buffer), source)) > 0) {
-        r = file_write_all(fd, buffer, size);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return ferror(source) ? -EIO : fsync(fd) < 0 ? -errno : 0;
-}
-
 /* One file: without its log. */
 static int seal(const char *path)
 {
@@ -120,7 +88,6 @@ static int seal(const char *path)
 static int move_segment(const char *directory, const char *to, uint64_t first)
 {
     char from_path[PATH_SIZE], new_path[PATH_SIZE], path[PATH_SIZE], name[SEGMENT_NAME_SIZE];
-    auto_close int fd = -1;
     int r;
 
     r = file_path(from_path, sizeof(from_path), directory, segment_name(first, ".db", name));
@@ -134,16 +101,16 @@ static int move_segment(const char *directory, const char *to, uint64_t first)
     if (r < 0 && r != -EBADMSG) {
         return r;  // a damaged one is moved all the same
     }
-    r = copy_bytes(from_path, new_path);
+    r = file_copy(from_path, new_path, 0640);
     if (r < 0) {
         return r;
     }
 
-    fd = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || rename(new_path, path) < 0 || fsync(fd) < 0) {
+    if (rename(new_path, path) < 0) {
         return -errno;
     }
-    return segment_remove(directory, first, ".db");
+    r = file_sync_directory(to);
+    return r < 0 ? r : segment_remove(directory, first, ".db");
 }
 
 int journal_move_oldest(const char *directory, const char *to)

@@ -9,6 +9,7 @@
  */
 
 #include "app/journal/journal_private.h"
+#include "app/journal/segment_log.h"
 
 #include "app/base/clock.h"
 

@@ -444,7 +444,7 @@ int journal_segment_open(struct journal *journal, uint64_t first)
     CLEANUP(clear_prepared) struct writer next = {};
     struct writer *writer = &journal->writer;
     const bool begun = writer->database;  // by us, in this moment, or else found
-    bool suspect = false;
+    enum segment_log log = SEGMENT_LOG_SOUND;
     struct state state;
     char path[PATH_SIZE];
     int r;
@@ -454,7 +454,7 @@ int journal_segment_open(struct journal *journal, uint64_t first)
         r = check_version(path);
     }
     if (r >= 0 && !begun) {
-        r = journal_aside_look_at_log(journal, first, path, &suspect);
+        r = journal_aside_look_at_log(journal, first, path, &log);
     }
     if (r >= 0) {
         r = prepare(path, &next);
@@ -484,8 +484,5 @@ int journal_segment_open(struct journal *journal, uint64_t first)
     writer->event = TAKE(next.event);
     writer->first = first;
     take_state(writer, &state);
-    if (suspect && writer->started) {
-        journal_aside_log_is_lost(journal);
-    }
-    return 0;
+    return begun ? 0 : journal_aside_judge_log(journal, log);
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static const char *const log_endings[] = { "-wal", "-shm", "-journal" };
+static const char *const log_endings[] = { "-wal", "-shm", "-journal", "-wal.bad" };
 
 const char *segment_name(uint64_t first, const char *ending, char buffer[static SEGMENT_NAME_SIZE])
 {
@@ -158,12 +158,6 @@ size_t segments_find(const struct segments *segments, uint64_t seq)
     return low;
 }
 
-static uint32_t word_at(const unsigned char *bytes, bool big_endian)
-{
-    return big_endian ? (uint32_t) bytes[0] << 24 | (uint32_t) bytes[1] << 16 | (uint32_t) bytes[2] << 8 | bytes[3]
-                      : (uint32_t) bytes[3] << 24 | (uint32_t) bytes[2] << 16 | (uint32_t) bytes[1] << 8 | bytes[0];
-}
-
 #define HEADER_SIZE 100
 
 /* SQLite file format, section 1.3: the header. */
@@ -213,69 +207,7 @@ int segment_version(const char *path, uint32_t *ret)
         return r;
     }
 
-    *ret = word_at(header + 60, true);
-    return 0;
-}
-
-#define LOG_HEADER_SIZE 32
-#define LOG_SUMMED_SIZE 24
-#define LOG_MAGIC       0x377f0682u  // plus 1: sums count in big-endian words
-#define LOG_VERSION     3007000u
-
-/* SQLite file format, section 4.1: the header of a write-ahead log, and its checksum. */
-static bool is_log_header(const unsigned char header[static LOG_HEADER_SIZE])
-{
-    const uint32_t magic = word_at(header, true);
-    uint32_t a = 0, b = 0;
-
-    if ((magic & ~1u) != LOG_MAGIC || word_at(header + 4, true) != LOG_VERSION) {
-        return false;
-    }
-
-    for (size_t i = 0; i < LOG_SUMMED_SIZE; i += 8) {
-        a += word_at(header + i, magic & 1) + b;
-        b += word_at(header + i + 4, magic & 1) + a;
-    }
-    return a == word_at(header + LOG_SUMMED_SIZE, true) && b == word_at(header + LOG_SUMMED_SIZE + 4, true);
-}
-
-bool segment_log_is_bare(const char *path)
-{
-    char log_path[PATH_SIZE + 16];
-    struct stat status;
-
-    (void) snprintf(log_path, sizeof(log_path), "%s-wal", path);
-    return stat(log_path, &status) == 0 && status.st_size == LOG_HEADER_SIZE;
-}
-
-int segment_log(const char *path, enum segment_log *ret)
-{
-    static const unsigned char zeroes[LOG_HEADER_SIZE];
-    unsigned char header[LOG_HEADER_SIZE];
-    char log_path[PATH_SIZE + 16];
-    auto_close int fd = -1;
-    ssize_t n;
-
-    (void) snprintf(log_path, sizeof(log_path), "%s-wal", path);
-    fd = open(log_path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
-        *ret = SEGMENT_LOG_MISSING;
-        return 0;
-    }
-    if (fd < 0) {
-        return -errno;
-    }
-
-    n = pread(fd, header, sizeof(header), 0);
-    if (n < 0 && errno != EISDIR) {
-        return -errno;
-    }
-
-    *ret = n < 0                                              ? SEGMENT_LOG_NONSENSE
-           : n < LOG_HEADER_SIZE                              ? SEGMENT_LOG_EMPTY
-           : memcmp(header, zeroes, LOG_HEADER_SIZE) == 0     ? SEGMENT_LOG_EMPTY
-           : is_log_header(header)                            ? SEGMENT_LOG_SOUND
-                                                              : SEGMENT_LOG_NONSENSE;
+    *ret = (uint32_t) header[60] << 24 | (uint32_t) header[61] << 16 | (uint32_t) header[62] << 8 | header[63];
     return 0;
 }
 
@@ -378,6 +310,21 @@ int segment_set_log_aside(const char *directory, uint64_t first)
     int r;
 
     r = rename_file(directory, first, ".db-wal", LOG_ASIDE);
+    return r < 0 ? r : file_sync_directory(directory);
+}
+
+int segment_copy_log_aside(const char *directory, uint64_t first)
+{
+    char path[PATH_SIZE], new_path[PATH_SIZE], name[SEGMENT_NAME_SIZE];
+    int r;
+
+    r = file_path(path, sizeof(path), directory, segment_name(first, ".db-wal", name));
+    r = r < 0 ? r : file_path(new_path, sizeof(new_path), directory, segment_name(first, ".new-wal", name));
+    r = r < 0 ? r : file_copy(path, new_path, 0640);
+    if (r == -ENOSPC && truncate(new_path, 0) == 0) {
+        r = 0;  // that it is there is what counts
+    }
+    r = r < 0 ? r : rename_file(directory, first, ".new-wal", LOG_ASIDE);
     return r < 0 ? r : file_sync_directory(directory);
 }
 

@@ -60,20 +60,6 @@ int segment_is_open(const char *path, bool *ret) MUST_CHECK;
 /* A segment's user_version, without SQLite: nothing is touched. Errors: as open(); -EBADMSG no SQLite file */
 int segment_version(const char *path, uint32_t *ret) MUST_CHECK;
 
-/* What stands in a segment's write-ahead log. */
-enum segment_log {
-    SEGMENT_LOG_MISSING,
-    SEGMENT_LOG_EMPTY,     // or a power cut kept only its size
-    SEGMENT_LOG_SOUND,     // as far as its header says
-    SEGMENT_LOG_NONSENSE,  // SQLite would pass it over, and with it the rows that it had
-};
-
-/* Errors: as open() */
-int segment_log(const char *path, enum segment_log *ret) MUST_CHECK;
-
-/* Whether the log is a header and nothing else, as one is left that was killed at its first frame. */
-bool segment_log_is_bare(const char *path);
-
 /*
  * Remove what a killed writer left half made: *.new and their logs, and logs without their segment. Logs of one that
  * was just being set aside follow it.
@@ -83,8 +69,12 @@ void segment_remove_leftovers(const char *directory);
 /* Remove a segment with its logs, or one that was set aside: ending is ".db" or ".db.bad". */
 int segment_remove(const char *directory, uint64_t first, const char *ending) MUST_CHECK;
 
-/* Call a damaged log .bad, durably: it gives room for another one, and says that rows of the segment may be lost. */
+/*
+ * Call a damaged log .bad, durably: it gives room for another one, and says that rows of the segment may be lost. Or
+ * only a copy of it, empty where the card is full: what is sound in it is still to be used.
+ */
 int segment_set_log_aside(const char *directory, uint64_t first) MUST_CHECK;
+int segment_copy_log_aside(const char *directory, uint64_t first) MUST_CHECK;
 bool segment_has_log_aside(const char *directory, uint64_t first);
 
 /* Call a damaged segment and its logs .bad, durably. Nobody may have it open to write. */

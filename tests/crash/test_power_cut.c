@@ -139,6 +139,23 @@ struct tally {
     size_t images, ordered, reordered, in_flight;
 };
 
+/* What a power cut leaves is no damage. */
+static void check_nothing_is_aside(const char *directory, const char *what)
+{
+    DIR *stream = opendir(directory);
+    const struct dirent *entry;
+
+    CHECK(stream);
+    while ((entry = readdir(stream))) {
+        const size_t length = strlen(entry->d_name);
+
+        if (length > 4 && strcmp(entry->d_name + length - 4, ".bad") == 0) {
+            fail_msg("%s: %s is set aside", what, entry->d_name);
+        }
+    }
+    closedir(stream);
+}
+
 /* Open it as after the cut, compare, go on, compare. */
 static void check_image(const struct ledger *ledger, const struct ledger_view *view, uint64_t *seed,
                         struct tally *tally, const char *what)
@@ -165,6 +182,7 @@ static void check_image(const struct ledger *ledger, const struct ledger_view *v
     if (ledger_open(&after, directory, BOOT_C, CLOCK_NTP) != 0) {
         fail_msg("%s: cannot be opened again", what);
     }
+    check_nothing_is_aside(directory, what);
     last = ledger_check(ledger, view, directory, LEDGER_NONE, what);
     tally->in_flight += last > 0 && view->acknowledged < ledger->count
                         && last > ledger->rows[view->acknowledged].seq;
