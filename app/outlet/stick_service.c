@@ -7,10 +7,10 @@
 #include "app/base/log.h"
 #include "app/config/appliance.h"
 #include "app/outlet/stick.h"
+#include "app/outlet/stick_progress.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,8 +35,8 @@ struct stick_service {
     bool in;                        // the stick was there when last looked for
     enum stick_state state;
     int error;                      // of the last burst, 0 = none
-    bool catching_up;
-    uint64_t backlog, backlog_begin, backlog_begin_ms;
+    struct stick_progress progress;
+    uint64_t backlog;
     uint64_t next_burst_ms, next_tell_ms;
     struct stick_report told;
     uint64_t passed;
@@ -127,17 +127,6 @@ int stick_service_new(const struct stick_service_setup *setup, struct stick_serv
     return 0;
 }
 
-static void add_progress(const struct stick_service *service, struct stick_report *report)
-{
-    uint64_t done = service->backlog_begin - MIN(service->backlog_begin, service->backlog);
-    uint64_t ms = clock_monotonic_ms() - service->backlog_begin_ms;
-
-    if (service->catching_up && service->backlog_begin > 0) {
-        report->percent = (double) (done * 100 / service->backlog_begin);
-        report->eta_s = done > 0 ? rint((double) service->backlog * (double) ms / (double) done / 1000) : NAN;
-    }
-}
-
 static void add_error(const struct stick_service *service, struct stick_report *report)
 {
     const char *text = stick_root_error(service->setup.root);
@@ -154,13 +143,17 @@ static void add_error(const struct stick_service *service, struct stick_report *
 /* If there is anything new to say, or it is time to say it again. */
 static void tell_report(struct stick_service *service)
 {
-    struct stick_report report = { .in = service->in, .state = service->state, .percent = NAN, .eta_s = NAN,
-                                   .backlog = service->backlog };
+    struct stick_report report = {
+        .in = service->in,
+        .state = service->state,
+        .percent = stick_progress_percent(&service->progress),
+        .eta_s = stick_progress_eta_s(&service->progress),
+        .backlog = service->backlog,
+    };
     uint64_t now_ms = clock_monotonic_ms();
 
     (void) snprintf(report.id, sizeof(report.id), "%s", stick_root_id(service->setup.root));
     report.gap = service->stick && stick_has_gap(service->stick);
-    add_progress(service, &report);
     add_error(service, &report);
     if (now_ms < service->next_tell_ms && stick_report_is_same(&report, &service->told)) {
         return;
@@ -299,16 +292,29 @@ static void log_result(struct stick_service *service, int r)
     service->error = r;
 }
 
-static void look_at_backlog(struct stick_service *service, bool begin)
+static void look_at_backlog(struct stick_service *service)
 {
     uint64_t backlog;
 
     if (stick_backlog(service->stick, &backlog) == 0) {
         service->backlog = backlog;
     }
-    if (begin) {
-        service->backlog_begin = service->backlog;
-        service->backlog_begin_ms = clock_monotonic_ms();
+}
+
+/* There is more to write. How much is asked once a second: the journal has to look at many segments for it. */
+static void look_at_progress(struct stick_service *service)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+
+    if (service->progress.on && now_ms < service->next_tell_ms) {
+        return;
+    }
+
+    look_at_backlog(service);
+    if (service->progress.on) {
+        stick_progress_look(&service->progress, service->backlog, now_ms);
+    } else {
+        stick_progress_begin(&service->progress, service->backlog, now_ms);
     }
 }
 
@@ -333,13 +339,12 @@ static int write_bursts(struct stick_service *service, uint64_t until_ms)
             break;
         }
 
-        look_at_backlog(service, !service->catching_up);
-        service->catching_up = true;
+        look_at_progress(service);
         tell_report(service);
     } while (clock_monotonic_ms() < until_ms);
     if (r == 0) {
-        look_at_backlog(service, false);
-        service->catching_up = false;
+        look_at_backlog(service);
+        stick_progress_end(&service->progress);
     }
 
     return r;
@@ -409,7 +414,7 @@ static void look_for_stick(struct stick_service *service)
     }
     service->next_burst_ms = 0;
     service->error = 0;
-    service->catching_up = false;
+    stick_progress_end(&service->progress);
     tell_state(service, STICK_IDLE);
 }
 
