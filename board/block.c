@@ -167,3 +167,14 @@ int block_list(const char *root, const char *ours, struct block_volume *ret)
     r = file_read(path, TABLE_SIZE, &swaps, &size);  // not there under ProcSubset=pid: the kernel holds swap for itself
     return block_choose(devices, count, mountinfo, r < 0 ? "" : swaps, ours, ret);
 }
+
+bool block_is_plugged(const char *root, const char *port, const char *serial)
+{
+    char directory[64], vendor[16], number[64];
+
+    (void) snprintf(directory, sizeof(directory), "bus/usb/devices/%s", port);
+    read_attribute(root, directory, "idVendor", vendor, sizeof(vendor));
+    read_attribute(root, directory, "serial", number, sizeof(number));
+    text_make_printable(number);
+    return *vendor && text_equal(number, serial);
+}

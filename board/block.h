@@ -44,3 +44,9 @@ struct block_volume {
  * Errors: -ENOMEM, and those of reading /proc/self/mountinfo: who cannot know what is mounted finds no stick
  */
 int block_list(const char *root, const char *ours, struct block_volume *ret) MUST_CHECK;
+
+/*
+ * Whether a USB device with that serial number is in that socket, be its disk there or not: the kernel takes a second
+ * from the one to the other (usb-storage, delay_use). root as above.
+ */
+bool block_is_plugged(const char *root, const char *port, const char *serial);

@@ -301,6 +301,20 @@ static void test_what_stands_on_a_disk_uses_it_at_any_depth(void)
     end();
 }
 
+static void test_a_device_is_plugged_before_its_disk_is_there(void)
+{
+    begin();
+    CHECK(!block_is_plugged(root, "1-1", ""));
+    put("sys/bus/usb/devices/1-1/idVendor", "0951\n");
+    CHECK(block_is_plugged(root, "1-1", ""));
+    CHECK(!block_is_plugged(root, "1-1", "4C530001"));
+    CHECK(!block_is_plugged(root, "1-1.1", ""));
+    put("sys/bus/usb/devices/1-1/serial", "4C530001\n");
+    CHECK(block_is_plugged(root, "1-1", "4C530001"));
+    CHECK(!block_is_plugged(root, "1-1", ""));
+    end();
+}
+
 static void test_who_cannot_know_what_is_mounted_finds_no_stick(void)
 {
     struct block_volume volumes[BLOCK_VOLUMES_MAX];
@@ -337,5 +351,5 @@ static void test_no_more_than_there_is_room_for(void)
 TESTS(test_a_path_tells_whether_it_is_a_disk_on_usb, test_partitions_are_the_volumes_of_a_stick,
       test_a_disk_without_partitions_is_the_volume_itself, test_a_card_reader_without_a_card_is_no_stick,
       test_other_disks_are_never_sticks, test_a_disk_in_use_is_never_a_stick,
-      test_what_stands_on_a_disk_uses_it_at_any_depth, test_who_cannot_know_what_is_mounted_finds_no_stick,
-      test_no_more_than_there_is_room_for)
+      test_what_stands_on_a_disk_uses_it_at_any_depth, test_a_device_is_plugged_before_its_disk_is_there,
+      test_who_cannot_know_what_is_mounted_finds_no_stick, test_no_more_than_there_is_room_for)

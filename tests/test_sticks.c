@@ -53,6 +53,13 @@ static int find(void *data, struct block_volume ret[static BLOCK_VOLUMES_MAX])
     return count;
 }
 
+static bool is_plugged(void *data, const struct block_volume *volume)
+{
+    (void) data;
+    (void) volume;
+    return false;
+}
+
 static int count_entries(const char *path)
 {
     DIR *listing = opendir(path);
@@ -109,8 +116,8 @@ static int work(const struct sticks_child_life *life, void *data)
 
 static struct sticks_setup setup_of(void)
 {
-    return (struct sticks_setup){ .run_dir = run_dir, .signal_fd = end_fd, .look_ms = 5, .find = find, .work = work,
-                                  .data = scene };
+    return (struct sticks_setup){ .run_dir = run_dir, .signal_fd = end_fd, .look_ms = 5, .find = find,
+                                  .is_plugged = is_plugged, .work = work, .data = scene };
 }
 
 static void begin(void)
@@ -472,7 +479,8 @@ static void test_once_all_sticks_are_written_or_it_failed(void)
     begin();
     scene->error = -EACCES;
     CHECK_EQ(sticks_serve_once(&(struct sticks_setup){ .run_dir = run_dir, .signal_fd = end_fd, .find = find,
-                                                       .work = work, .data = scene }), -EACCES);
+                                                       .is_plugged = is_plugged, .work = work, .data = scene }),
+             -EACCES);
     finish();
 }
 

@@ -155,6 +155,33 @@ static void test_a_dip_is_one_stick(void)
     }
 }
 
+/* The kernel waits for a second before it looks for the disk of a USB device that came. */
+static void test_a_dip_may_take_longer_while_the_device_is_back_and_its_disk_is_not(void)
+{
+    struct sticks_table table = { 0 };
+    struct block_volume a = volume("sda", 1, "1-1", "A"), b = volume("sdb", 1, "1-1", "A");
+
+    take(&table, &a, NULL, 1000);
+    (void) done(&table, 1000);
+    tell(&table, 0, "ABCD-1234", STICK_IDLE, 1500);
+    take(&table, NULL, NULL, 3000);
+    (void) done(&table, 3000);
+    sticks_table_returning(&table, 0, true);
+    CHECK_EQ(sticks_table_due_ms(&table, 3000), 9001);
+    CHECK_STR(done(&table, 8000), "");
+    CHECK_STR(told(&table, 8000), "ABCD-1234 idle;");
+    take(&table, &b, NULL, 8000);
+    CHECK_STR(done(&table, 8000), "+0 ");
+
+    take(&table, NULL, NULL, 9000);
+    (void) done(&table, 9000);
+    sticks_table_returning(&table, 0, true);
+    CHECK_STR(done(&table, 12000), "");
+    sticks_table_returning(&table, 0, false);            // and gone again
+    CHECK_STR(done(&table, 12000), "");
+    CHECK_STR(told(&table, 12000), "");
+}
+
 static void test_a_device_that_is_another_at_once_has_its_child_changed(void)
 {
     struct sticks_table table = { 0 };
@@ -377,6 +404,7 @@ static void test_once_each_child_is_begun_once(void)
 
 TESTS(test_a_stick_is_served_by_a_child_until_it_is_pulled,
       test_where_no_udev_runs_a_stick_is_left_in_peace_for_a_second, test_a_dip_is_one_stick,
+      test_a_dip_may_take_longer_while_the_device_is_back_and_its_disk_is_not,
       test_a_device_that_is_another_at_once_has_its_child_changed,
       test_who_looks_the_same_and_has_another_file_system_is_another_stick,
       test_who_comes_back_later_or_elsewhere_is_new, test_two_sticks_are_both_served,

@@ -172,6 +172,12 @@ static int find_plugged(void *data, struct block_volume ret[static BLOCK_VOLUMES
     return block_list("", plugged->mount_parent, ret);
 }
 
+static bool is_plugged(void *data, const struct block_volume *volume)
+{
+    (void) data;
+    return block_is_plugged("", volume->port, volume->serial);
+}
+
 /* Where sticks are mounted, as mountinfo has it. Nobody else has anything to do there. */
 static int make_mount_parent(const char *run_dir, char ret[static PATH_SIZE])
 {
@@ -194,7 +200,7 @@ static int run_plugged(const struct stick_options *options, int signal_fd)
 {
     struct plugged plugged = { .life = { .options = &options->common, .is_once = options->once } };
     struct sticks_setup setup = { .run_dir = options->common.run_dir, .signal_fd = signal_fd, .find = find_plugged,
-                                  .work = sticks_life_serve, .data = &plugged };
+                                  .is_plugged = is_plugged, .work = sticks_life_serve, .data = &plugged };
     int r;
 
     r = make_mount_parent(options->common.run_dir, plugged.mount_parent);

@@ -197,6 +197,18 @@ static void reap(struct sticks *sticks)
 
 /* --- what is plugged in --- */
 
+/* Those whose disk is away: is the USB device back? */
+static void look_for_return(struct sticks *sticks)
+{
+    for (unsigned i = 0; i < STICKS_MAX; i++) {
+        const struct sticks_entry *entry = &sticks->table.entries[i];
+
+        if (entry->is_taken && entry->is_away) {
+            sticks_table_returning(&sticks->table, i, sticks->setup.is_plugged(sticks->setup.data, &entry->volume));
+        }
+    }
+}
+
 static void look(struct sticks *sticks)
 {
     struct block_volume volumes[BLOCK_VOLUMES_MAX];
@@ -213,6 +225,7 @@ static void look(struct sticks *sticks)
     }
 
     sticks->find_error = 0;
+    look_for_return(sticks);
     sticks_table_take(&sticks->table, volumes, (size_t) count, clock_monotonic_ms());
     if (sticks->table.is_full && !sticks->was_full) {
         log_warning("more than %d volumes are in: the rest waits until one is pulled", STICKS_MAX);
@@ -236,6 +249,7 @@ static void act(struct sticks *sticks)
     enum sticks_action action;
     unsigned entry;
 
+    look_for_return(sticks);
     while ((action = sticks_table_next(&sticks->table, clock_monotonic_ms(), &entry)) != STICKS_NOTHING) {
         if (action == STICKS_BEGIN) {
             begin(sticks, entry);

@@ -11,13 +11,17 @@
 /* What is there: as block_list(). */
 typedef int sticks_find(void *data, struct block_volume ret[static BLOCK_VOLUMES_MAX]);
 
+/* Whether the USB device of a volume is in its socket: as block_is_plugged(). */
+typedef bool sticks_is_plugged(void *data, const struct block_volume *volume);
+
 struct sticks_setup {
     const char *run_dir;
     int signal_fd;            // readable: end
     uint64_t look_ms;         // how often to look though udev tells of nothing; 0: as usual
     sticks_find *find;
+    sticks_is_plugged *is_plugged;
     sticks_child_work *work;
-    void *data;               // of both
+    void *data;               // of all three
 };
 
 /*

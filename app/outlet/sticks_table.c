@@ -55,6 +55,12 @@ static bool is_known(const struct sticks_table *table, const struct block_volume
     return false;
 }
 
+/* How long one that is away may be. */
+static uint64_t patience_ms(const struct sticks_entry *entry)
+{
+    return entry->is_returning ? STICKS_RETURN_MS : STICKS_DIP_MS;
+}
+
 /* Who went a moment ago and looks like this one; else a free place; else NULL. */
 static struct sticks_entry *find_place(struct sticks_table *table, const struct block_volume *volume, uint64_t now_ms)
 {
@@ -64,7 +70,7 @@ static struct sticks_entry *find_place(struct sticks_table *table, const struct 
         struct sticks_entry *entry = &table->entries[i];
 
         if (entry->is_taken && entry->is_away && is_same_stick(&entry->volume, volume) &&
-            now_ms - entry->away_ms <= STICKS_DIP_MS) {
+            now_ms - entry->away_ms <= patience_ms(entry)) {
             return entry;
         }
         if (!entry->is_taken && !entry->has_child && !free_entry) {
@@ -98,7 +104,7 @@ static void forget(struct sticks_table *table, uint64_t now_ms)
     for (unsigned i = 0; i < STICKS_MAX; i++) {
         struct sticks_entry *entry = &table->entries[i];
 
-        if (entry->is_taken && entry->is_away && now_ms - entry->away_ms > STICKS_DIP_MS) {
+        if (entry->is_taken && entry->is_away && now_ms - entry->away_ms > patience_ms(entry)) {
             entry->is_taken = false;  // its child, if it still has one, is let go by sticks_table_next()
         }
     }
@@ -118,6 +124,7 @@ void sticks_table_take(struct sticks_table *table, const struct block_volume *vo
             entry->volume = *volume;
         } else {
             entry->is_away = true;
+            entry->is_returning = false;
             entry->away_ms = now_ms;
         }
     }
@@ -129,6 +136,11 @@ void sticks_table_take(struct sticks_table *table, const struct block_volume *vo
             enter(table, &volumes[i], now_ms);
         }
     }
+}
+
+void sticks_table_returning(struct sticks_table *table, unsigned number, bool is_returning)
+{
+    table->entries[number].is_returning = is_returning;
 }
 
 /* --- children --- */
@@ -241,7 +253,7 @@ uint64_t sticks_table_due_ms(const struct sticks_table *table, uint64_t now_ms)
             continue;
         }
         if (entry->is_away) {
-            due_ms = MIN(due_ms, entry->away_ms + STICKS_DIP_MS + 1);
+            due_ms = MIN(due_ms, entry->away_ms + patience_ms(entry) + 1);
         } else if (entry->has_child) {
             uint64_t silent_ms = now_ms - entry->heard_ms > STICKS_SLOW_MS ? STICKS_GIVE_UP_MS : STICKS_SLOW_MS;
 

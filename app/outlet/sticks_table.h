@@ -6,7 +6,8 @@
  * USB, what the children said, and the time. Pure; what it wants done is asked for with sticks_table_next().
  *
  * - A stick that went and came again within 1.5 s, in the same socket with the same serial number and size, dipped: it
- *   is the same stick, and keeps its place in the status (reliability.md, 2.3 and fault 27).
+ *   is the same stick, and keeps its place in the status (reliability.md, 2.3 and fault 27). While the USB device is
+ *   back and its disk is not, which the kernel takes a second for, there is more time.
  * - A child that has said nothing for 30 s waits for a call to return: the stick is slow (fault 38). After 300 s the
  *   child is left alone, and the stick gets another one when it is plugged in again.
  * - A child that ends by itself is begun again, after 1 s at first and up to a minute later.
@@ -23,6 +24,7 @@
 
 #define STICKS_MAX          8                 // volumes at once; others wait until one is pulled
 #define STICKS_DIP_MS       UINT64_C(1500)
+#define STICKS_RETURN_MS    UINT64_C(6000)    // with the USB device in its socket
 #define STICKS_SETTLE_MS    UINT64_C(1000)    // where no udev says that it is done with a device
 #define STICKS_SLOW_MS      UINT64_C(30000)
 #define STICKS_GIVE_UP_MS   UINT64_C(300000)
@@ -33,6 +35,7 @@ struct sticks_entry {
     bool is_taken;
     struct block_volume volume;
     bool is_away;                // since away_ms
+    bool is_returning;           // the USB device is back
     uint64_t seen_ms, away_ms;
 
     bool has_child;
@@ -63,6 +66,9 @@ enum sticks_action {
 
 /* What is there now. Must be complete. */
 void sticks_table_take(struct sticks_table *table, const struct block_volume *volumes, size_t count, uint64_t now_ms);
+
+/* Whether the USB device of an entry whose disk is away is in its socket again: asked for by who calls next. */
+void sticks_table_returning(struct sticks_table *table, unsigned entry, bool is_returning);
 
 /* The child of an entry said this. */
 void sticks_table_told(struct sticks_table *table, unsigned entry, const struct stick_report *report, uint64_t now_ms);
