@@ -2,6 +2,8 @@
 
 #include "app/outlet/stick.h"
 
+#include "app/base/log.h"
+#include "app/outlet/pages.h"
 #include "app/outlet/stick_private.h"
 
 #include <errno.h>
@@ -22,6 +24,7 @@ int stick_open(const struct stick_setup *setup, struct stick **ret)
     stick->root_fd = stick->device_fd = stick->folder_fd = -1;
     stick->journal = setup->journal;
     stick->format = setup->format;
+    stick->pages = setup->pages;
 
     stick->rows = calloc(STICK_BATCH_ROWS, sizeof(*stick->rows));
     if (!stick->rows) {
@@ -166,6 +169,16 @@ static int look_for_gap(struct stick *stick)
     return 0;
 }
 
+/* They can be made anew at any time: the data and the cursor are durable by now, and nothing of this concerns them. */
+static void write_pages(struct stick *stick)
+{
+    int r = pages_write(stick->pages, stick->folder_fd);
+
+    if (r < 0) {
+        log_debug("the pages beside the data were not written (%s)", strerror(-r));
+    }
+}
+
 static int burst(struct stick *stick)
 {
     struct journal_row waiting;
@@ -195,6 +208,9 @@ static int burst(struct stick *stick)
     r = stick_write_batch(stick);
     if (r >= 0) {
         r = finish_undated(stick);
+    }
+    if (r >= 0 && more == 0 && stick->pages) {
+        write_pages(stick);
     }
     return r < 0 ? r : more;
 }

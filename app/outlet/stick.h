@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pages;
 struct stick;
 
 #define auto_stick CLEANUP(stick_closep)
@@ -23,6 +24,7 @@ struct stick_setup {
     const char *appliance;      // the folder below kwhmeter/
     struct journal *journal;    // opened for reading; the caller's
     enum csv_format format;
+    struct pages *pages;        // what lies beside the data; the caller's, NULL: nothing does
 };
 
 /* Strings are copied. Nothing is touched before the first burst. */

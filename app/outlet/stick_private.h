@@ -18,6 +18,7 @@ struct stick {
     struct journal *journal;
     struct render *render;
     enum csv_format format;
+    struct pages *pages;            // the caller's, NULL: none
 
     /* what the stick holds, as far as is known */
     bool loaded;

@@ -6,6 +6,7 @@
 #include "app/base/file.h"
 #include "app/base/log.h"
 #include "app/config/appliance.h"
+#include "app/outlet/pages.h"
 #include "app/outlet/stick.h"
 #include "app/outlet/stick_progress.h"
 
@@ -18,6 +19,8 @@
 #define BURST_DEFAULT_MS  60000
 #define AGAIN_MS          1000      // the journal is just being changed
 #define LOOK_MS           1000      // for a stick that is not there, or new settings; and how often to tell
+#define GATHER_MS         100       // of work for the next page, and then a pause
+#define GATHER_PAUSE_MS   300
 #define LIGHT_MS          250       // how long the light says so before the first byte is written
 
 struct stick_service {
@@ -30,6 +33,7 @@ struct stick_service {
     char appliance[METER_ID_SIZE];
 
     struct journal *journal;
+    struct pages *pages;
     struct stick *stick;
     int root_fd;                    // while the root is open
     bool in;                        // the stick was there when last looked for
@@ -46,6 +50,7 @@ struct stick_service {
 static void close_stick(struct stick_service *service)
 {
     stick_close(TAKE(service->stick));
+    pages_free(TAKE(service->pages));
     journal_close(TAKE(service->journal));
 }
 
@@ -185,6 +190,22 @@ void stick_service_free(struct stick_service *service)
     }
 }
 
+/* They stand in the folder of the appliance, and read the same journal. */
+static int open_pages(struct stick_service *service, struct journal *journal)
+{
+    struct pages_setup setup = { .appliance = service->appliance, .journal = journal, .format = service->format,
+                                 .run_dir = service->run_dir };
+    char path[PATH_SIZE];
+    int r;
+
+    r = file_path(path, sizeof(path), service->state_dir, "good.conf");
+    if (r < 0) {
+        return r;
+    }
+    setup.settings = service->config ? service->config : path;
+    return pages_new(&setup, &service->pages);
+}
+
 /* The journal of now: it may have been begun, or put aside and begun anew, since the last time. */
 static int open_stick(struct stick_service *service)
 {
@@ -209,8 +230,11 @@ static int open_stick(struct stick_service *service)
     // Who began the journal has written its settings before: a name from then on, not two folders.
     look_for_settings(service);
     close_stick(service);
-    r = stick_open(&(struct stick_setup){ .appliance = service->appliance, .journal = journal,
-                                          .format = service->format }, &service->stick);
+    r = open_pages(service, journal);
+    if (r >= 0) {
+        r = stick_open(&(struct stick_setup){ .appliance = service->appliance, .journal = journal,
+                                              .format = service->format, .pages = service->pages }, &service->stick);
+    }
     if (r < 0) {
         return r;
     }
@@ -411,6 +435,8 @@ static void look_for_stick(struct stick_service *service)
     log_presence(service);
     if (!service->in) {
         (void) stick_root_close(root);  // it was not safe, and nothing can be done about it
+    } else if (service->pages) {
+        pages_stick_is_in(service->pages);
     }
     service->next_burst_ms = 0;
     service->error = 0;
@@ -418,8 +444,20 @@ static void look_for_stick(struct stick_service *service)
     tell_state(service, STICK_IDLE);
 }
 
+/* While the stick is closed the next page is gathered, a little at a time. Returns when to go on. */
+static uint64_t gather_pages(struct stick_service *service)
+{
+    int r = 0;
+
+    if (service->in && service->stick && !stick_root_is_open(service->setup.root)) {
+        r = pages_gather(service->pages, clock_monotonic_ms() + GATHER_MS);
+    }
+    return r > 0 ? clock_monotonic_ms() + GATHER_PAUSE_MS : UINT64_MAX;
+}
+
 uint64_t stick_service_step(struct stick_service *service, uint64_t now_ms)
 {
+    uint64_t next_ms;
     int r;
 
     look_for_settings(service);
@@ -430,7 +468,8 @@ uint64_t stick_service_step(struct stick_service *service, uint64_t now_ms)
         service->next_burst_ms = r > 0 ? 0 : now_ms + (r == -EAGAIN || r == -ENOENT ? AGAIN_MS : service->burst_ms);
         tell_state(service, r > 0 ? STICK_WRITING : state_of(r));
     }
+    next_ms = gather_pages(service);
     tell_report(service);
 
-    return service->in ? MIN(service->next_burst_ms, service->next_tell_ms) : service->next_tell_ms;
+    return MIN(next_ms, service->in ? MIN(service->next_burst_ms, service->next_tell_ms) : service->next_tell_ms);
 }

@@ -37,7 +37,7 @@ LIBRARIES = {
 
 # Everything else that stands in <> comes with the C library or the kernel.
 SYSTEM = re.compile(r"(sys|linux|asm|netinet|arpa|net)/\w+\.h")
-C_LIBRARY = set("""assert ctype dirent errno fcntl float getopt glob grp inttypes limits locale malloc math netdb poll
+C_LIBRARY = set("""assert ctype dirent errno fcntl float getopt glob grp ifaddrs inttypes limits locale malloc math netdb poll
                    pthread pwd sched semaphore signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio
                    stdlib string strings termios threads time unistd""".split())
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the pages_html*.c files know of the page and nobody else does. */
+
+#include "app/outlet/page_data.h"
+
+/* "Sat 21 Nov" and the like of a newest period get "so far". */
+void pages_html_add_energy(struct text *text, const struct page_use *use);
+
+/* One meter: its table, the curve of the last days, its months, and what is to be said of its readings. */
+void pages_html_add_meter(struct text *text, const struct page_data *data, unsigned meter, const char *label);
+
+/* pages_html_chart.c: the last days of a meter; nothing if it has neither power nor energy there */
+void pages_html_add_days(struct text *text, const struct page_data *data, unsigned meter);
+void pages_html_add_months(struct text *text, const struct page_data *data, unsigned meter);
