@@ -149,6 +149,7 @@ static void mark(struct block_device *devices, size_t count, struct block_device
     }
     if (used_at) {
         (void) snprintf(device->used_at, sizeof(device->used_at), "%s", used_at);
+        text_make_printable(device->used_at);
     } else {
         device->is_system = true;
     }

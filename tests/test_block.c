@@ -215,6 +215,8 @@ static const struct {
     { "30 1 8:2 / /media/pi rw - vfat /dev/sda2 rw\n31 1 8:2 /home /home rw - vfat /dev/sda2 rw\n", "", "" },
     { "30 1 8:2 / /media/pi/MY\\040STICK rw - vfat /dev/sda2 rw\n", "",
       "/dev/sda1 /media/pi/MY STICK\n/dev/sda2 /media/pi/MY STICK\n/dev/sda3 /media/pi/MY STICK\n" },
+    { "30 1 8:1 / /media/pi/\\033[31m rw - vfat /dev/sda1 rw\n", "",
+      "/dev/sda1 /media/pi/?[31m\n/dev/sda2 /media/pi/?[31m\n/dev/sda3 /media/pi/?[31m\n" },
     { "30 1 8:1 / /run/media/pi/A rw - vfat /dev/sda1 rw\n31 1 8:3 / /mnt rw - ext4 /dev/sda3 rw\n", "",
       "/dev/sda1 /run/media/pi/A\n/dev/sda2 /mnt\n/dev/sda3 /mnt\n" },
     { "30 1 8:1 / /run/meterstick/sticks/sda1 rw - vfat /proc/self/fd/7 rw\n", "",

@@ -71,6 +71,46 @@ static void test_changes_are_told_once_and_work_is_no_news(void)
     }
 }
 
+#define ON(id, node, state, error)                                                                 \
+    "{\"id\":\"" id "\",\"node\":\"/dev/" node "\",\"state\":\"" state "\",\"error\":" error "}"
+
+/* Sticks on devices, side by side, with reasons. */
+static const struct {
+    const char *status, *expect;
+} device_steps[] = {
+    { STATUS("running", "null", ""), "" },
+    { STATUS("running", "null", ON("sda1", "sda1", "idle", "null")), "" },      // nobody has looked at it yet
+    { STATUS("running", "null", ON("sda1", "sda1", "writing", "null")), "" },
+    { STATUS("running", "null", ON("AB-01", "sda1", "writing", "null")), "stick AB-01: in\n" },
+    { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null")), "" },     // a dip
+    { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null") "," ON("sdc", "sdc", "idle", "null")), "" },
+    { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null") "," ON("sdc", "sdc", "refused", "\"NTFS\"")),
+      "stick sdc: in, refused (NTFS)\n" },
+    { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null") "," ON("sdc", "sdc", "refused", "\"NTFS\"")), "" },
+    { STATUS("running", "null", ON("sdc", "sdc", "refused", "\"NTFS\"") ","
+             ON("AB-01", "sdb1", "full", "\"no space\"")), "stick AB-01: full (no space)\n" },
+    { STATUS("running", "null", ON("AB-01", "sdb1", "writing", "null")),
+      "stick sdc: out\nstick AB-01: no longer full\n" },
+    { STATUS("running", "null", ON("CD-02", "sdb1", "writing", "null")),        // another in the same socket
+      "stick AB-01: out\nstick CD-02: in\n" },
+    { STATUS("running", "null", ON("CD-02", "sdb1", "idle", "null") "," ON("sdd", "sdd", "idle", "null")), "" },
+    { STATUS("running", "null", ON("CD-02", "sdb1", "idle", "null")), "" },     // never looked at, and gone
+    { STATUS("running", "null", ON("CD-02", "sdb1", "idle", "null") "," ON("sdd", "sdd", "slow", "\"hangs\"")),
+      "stick sdd: in, slow (hangs)\n" },
+    { STATUS("running", "null", ON("CD-02", "sdb1", "idle", "null") "," ON("EF-03", "sdd", "idle", "null")),
+      "stick EF-03: no longer slow\n" },
+};
+
+static void test_sticks_have_the_names_of_their_file_systems_and_their_troubles_a_reason(void)
+{
+    struct others others = { 0 };
+
+    for (size_t i = 0; i < ARRAY_SIZE(device_steps); i++) {
+        print_message("step %zu\n", i);
+        CHECK_STR(take(&others, device_steps[i].status, i * 60 * S), device_steps[i].expect);
+    }
+}
+
 /* DESIGN section 4: a cursor older than the oldest segment produces a gap event. */
 static void test_a_stick_that_misses_rows_is_told_once(void)
 {
@@ -141,6 +181,8 @@ static void test_each_program_is_for_itself(void)
     CHECK_STR(others_name(1), "leds");
 }
 
-TESTS(test_changes_are_told_once_and_work_is_no_news, test_a_stick_that_misses_rows_is_told_once,
+TESTS(test_changes_are_told_once_and_work_is_no_news,
+      test_sticks_have_the_names_of_their_file_systems_and_their_troubles_a_reason,
+      test_a_stick_that_misses_rows_is_told_once,
       test_who_comes_after_us_is_told, test_whoever_flaps_has_ten_events_a_minute,
       test_what_is_long_or_of_another_kind_does_no_harm, test_each_program_is_for_itself)

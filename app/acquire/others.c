@@ -81,13 +81,24 @@ static unsigned read_sticks(const struct json *status, struct others_stick ret[s
         const struct json *stick = json_item(sticks, i);
 
         if (json_member_string(stick, "id")) {
-            copy(ret[count].id, sizeof(ret[count].id), json_member_string(stick, "id"));
-            copy(ret[count].trouble, sizeof(ret[count].trouble), trouble_of(json_member_string(stick, "state")));
-            ret[count].gap = json_as_bool(json_member(stick, "gap"));
-            count++;
+            struct others_stick *one = &ret[count++];
+
+            *one = (struct others_stick){ .gap = json_as_bool(json_member(stick, "gap")) };
+            copy(one->id, sizeof(one->id), json_member_string(stick, "id"));
+            copy(one->node, sizeof(one->node), json_member_string(stick, "node"));
+            copy(one->trouble, sizeof(one->trouble), trouble_of(json_member_string(stick, "state")));
+            copy(one->error, sizeof(one->error), json_member_string(stick, "error"));
         }
     }
     return count;
+}
+
+/* It has a name of its own, or is no device and needs none: else "sda1" on /dev/sda1. */
+static bool is_named(const struct others_stick *stick)
+{
+    const char *slash = strrchr(stick->node, '/');
+
+    return !slash || !text_equal(slash + 1, stick->id);
 }
 
 static const struct others_stick *find(const struct others_stick *sticks, unsigned count, const char *id)
@@ -100,41 +111,72 @@ static const struct others_stick *find(const struct others_stick *sticks, unsign
     return NULL;
 }
 
-/* "ID: in", "ID: no longer full", ... */
+/* The same stick before, be it without its name. */
+static const struct others_stick *find_before(const struct others_program *before, const struct others_stick *stick)
+{
+    const struct others_stick *was = find(before->sticks, before->stick_count, stick->id);
+
+    for (unsigned i = 0; !was && *stick->node && i < before->stick_count; i++) {
+        if (text_equal(before->sticks[i].node, stick->node) && !is_named(&before->sticks[i])) {
+            was = &before->sticks[i];
+        }
+    }
+    return was;
+}
+
+/* "ID: in", "ID: full (No space left on device)", "ID: no longer full", ... */
 static void say_stick(const struct teller *teller, const struct others_stick *stick, const char *what,
-                      const char *trouble)
+                      const char *trouble, const char *error)
 {
     char text[QUEUE_TEXT_SIZE];
 
-    (void) snprintf(text, sizeof(text), "%s: %s%s%s", stick->id, what, *what && *trouble ? " " : "", trouble);
+    (void) snprintf(text, sizeof(text), *error ? "%s: %s%s%s (%s)" : "%s: %s%s%s", stick->id, what,
+                    *what && *trouble ? " " : "", trouble, error);
     say(teller, "stick", text);
 }
 
+static void say_gap(const struct teller *teller, const struct others_stick *stick)
+{
+    char text[QUEUE_TEXT_SIZE];
+
+    (void) snprintf(text, sizeof(text), "%s: misses rows that the journal has no more", stick->id);
+    say(teller, "gap", text);
+}
+
+static void compare_stick(const struct teller *teller, const struct others_stick *was, struct others_stick *stick)
+{
+    const char *before = was && was->is_told ? was->trouble : "";
+
+    stick->is_told = was && was->is_told;
+    if (!stick->is_told && (*stick->trouble || is_named(stick))) {
+        stick->is_told = true;
+        say_stick(teller, stick, *stick->trouble ? "in," : "in", stick->trouble, *stick->trouble ? stick->error : "");
+    } else if (*stick->trouble && !text_equal(stick->trouble, before)) {
+        say_stick(teller, stick, "", stick->trouble, stick->error);
+    } else if (*before && !*stick->trouble) {
+        say_stick(teller, stick, "no longer", before, "");
+    }
+    if (stick->gap && !(was && was->gap)) {
+        say_gap(teller, stick);
+    }
+}
+
 static void compare_sticks(const struct teller *teller, const struct others_program *before,
-                           const struct others_stick *sticks, unsigned count)
+                           struct others_stick *sticks, unsigned count)
 {
     for (unsigned i = 0; i < before->stick_count; i++) {
-        if (!find(sticks, count, before->sticks[i].id)) {
-            say_stick(teller, &before->sticks[i], "out", "");
+        const struct others_stick *was = &before->sticks[i];
+        bool is_there = false;
+
+        for (unsigned k = 0; k < count; k++) {
+            is_there = is_there || find_before(before, &sticks[k]) == was;
+        }
+        if (!is_there && was->is_told) {
+            say_stick(teller, was, "out", "", "");
         }
     }
     for (unsigned i = 0; i < count; i++) {
-        const struct others_stick *stick = &sticks[i];
-        const struct others_stick *was = find(before->sticks, before->stick_count, stick->id);
-
-        if (!was) {
-            say_stick(teller, stick, *stick->trouble ? "in," : "in", stick->trouble);
-        } else if (*stick->trouble && !text_equal(stick->trouble, was->trouble)) {
-            say_stick(teller, stick, "", stick->trouble);
-        } else if (*was->trouble && !*stick->trouble) {
-            say_stick(teller, stick, "no longer", was->trouble);
-        }
-        if (stick->gap && !(was && was->gap)) {
-            char text[QUEUE_TEXT_SIZE];
-
-            (void) snprintf(text, sizeof(text), "%s: misses rows that the journal has no more", stick->id);
-            say(teller, "gap", text);
-        }
+        compare_stick(teller, find_before(before, &sticks[i]), &sticks[i]);
     }
 }
 
@@ -165,6 +207,10 @@ void others_take(struct others *others, unsigned number, const struct json *stat
     }
     if (program->seen) {
         compare_sticks(&teller, program, now.sticks, now.stick_count);
+    } else {
+        for (unsigned i = 0; i < now.stick_count; i++) {
+            now.sticks[i].is_told = is_named(&now.sticks[i]) || *now.sticks[i].trouble;
+        }
     }
     now.rate = program->rate;
     *program = now;

@@ -5,8 +5,9 @@
  * What the other programs say of themselves in their status files, as events of the journal: one that changes its state
  * or its error, that falls silent, or speaks again ("program"); a stick that comes, goes, or enters or leaves full,
  * readonly, refused, slow or failed ("stick"), or misses rows that the journal has no more ("gap"). Idle, checking and
- * writing are no news. What is there when we begin is none either. Ten a minute and program, and no more. The core's
- * thread.
+ * writing are no news. What is there when we begin is none either. A stick that is called like its device has not been
+ * looked at: that it is in is told under the name that it gets, or when it is in trouble. Ten a minute and program, and
+ * no more. The core's thread.
  */
 
 #include "app/acquire/queue.h"
@@ -21,8 +22,11 @@
 
 struct others_stick {
     char id[96];
+    char node[40];               // of its device, "" if it has none
     char trouble[16];            // "full", "readonly", ...; "": none
+    char error[128];             // why, in words; "" if nobody says
     bool gap;                    // it misses rows
+    bool is_told;                // that it is in
 };
 
 struct others_program {

@@ -177,9 +177,20 @@ static void print_sticks(const struct json *stick)
         const char *state = json_member_string(one, "state");
         double percent = json_member_number(one, "percent");
         double eta_s = json_member_number(one, "eta_s");
+        double backlog = json_member_number(one, "backlog");
+        const char *error = json_member_string(one, "error");
         char eta[TEXT_DURATION_SIZE];
 
         (void) printf("stick     %s: %s", or_dash(json_member_string(one, "id")), or_dash(state));
+        if (error) {
+            (void) printf(" (%s)", error);
+        }
+        if (json_as_bool(json_member(one, "gap"))) {
+            (void) printf(", misses rows that the journal has no more");
+        }
+        if (backlog > 0) {
+            (void) printf(", %.0f rows to write", backlog);
+        }
         if (percent >= 0 && percent < 100) {
             (void) printf(", %.0f %% caught up", percent);
         }

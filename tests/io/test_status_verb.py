@@ -58,6 +58,19 @@ class Status(harness.Case):
         self.put("stick", "failed", error="no journal")
         self.assertIn("failed: no journal", self.status(1))
 
+    def test_several_sticks_each_with_its_reason_and_how_far_it_is(self):
+        self.put_all(sticks=[
+            {"id": "ABCD-1234", "state": "writing", "percent": 34, "eta_s": 125, "backlog": 4711, "gap": False,
+             "error": None},
+            {"id": "sdb", "state": "refused", "percent": None, "eta_s": None, "backlog": 0, "gap": False,
+             "error": "NTFS: only FAT and exFAT are written"},
+            {"id": "EF01-0001", "state": "idle", "percent": None, "eta_s": None, "backlog": 0, "gap": True,
+             "error": None}])
+        text = self.status(1)
+        self.assertIn("stick     ABCD-1234: writing, 4711 rows to write, 34 % caught up, 2 min to go\n", text)
+        self.assertIn("stick     sdb: refused (NTFS: only FAT and exFAT are written)\n", text)
+        self.assertIn("stick     EF01-0001: idle, misses rows that the journal has no more\n", text)
+
     def test_a_program_that_says_nothing_is_not_believed(self):
         self.put_all()
         self.put("stick", age_ms=60000, sticks=[])
