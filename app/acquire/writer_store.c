@@ -297,7 +297,9 @@ static int commit(struct writer_store *store)
         for (unsigned i = 0; i < meter_count; i++) {
             writer->committed[i] = store->pending[i] ? store->pending[i] : writer->committed[i];
         }
-        writer->status.last_seq = journal_last_seq(store->journal);
+        if (journal_next_seq(store->journal) > store->base_seq) {
+            writer->status.last_seq = journal_last_seq(store->journal);  // else it is only what none is above
+        }
         (void) snprintf(writer->status.journal_id, sizeof(writer->status.journal_id), "%s", journal_id(store->journal));
     }
     writer_unlock(writer);

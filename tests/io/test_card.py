@@ -311,6 +311,8 @@ def test_a_card_that_cannot_be_read_at_the_start(self, card, mode):
     before = card.plant.rows()
     card.start(mode, card.state)
     card.wait_state("failed")
+    card.must(card.plant.wait(lambda: card.plant.committed() > 0, BACK_S, "a row"))
+    self.assertGreaterEqual(card.plant.committed(), crashbed.BOOT_ROWS)  # a row's seq from the first commit on
     card.wait_rows(12)
     own_id = card.status()["id"]
     self.assertNotEqual(own_id, journal_id)
