@@ -104,11 +104,14 @@ static unsigned count_rows(void)
 {
     struct journal *reader = NULL;
     struct journal_row rows[2 * COMMITS];
+    uint64_t backlog;
     int r;
 
     CHECK_EQ(journal_open_read(directory, &reader), 0);
     r = journal_read(reader, 0, NULL, rows, 2 * COMMITS);
     CHECK(r >= 0);
+    CHECK_EQ(journal_backlog(reader, 0, &backlog), 0);
+    CHECK_EQ(backlog, r);  // whatever was left out between segments
     journal_close(reader);
     return (unsigned) r;
 }

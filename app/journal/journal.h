@@ -175,7 +175,11 @@ int journal_each_meter(struct journal *journal, void (*each)(void *data, const s
 int journal_first_seq(struct journal *journal, uint64_t *ret) MUST_CHECK;
 int journal_head_seq(struct journal *journal, uint64_t *ret) MUST_CHECK;
 
-/* How many rows stand after seq. */
+/*
+ * How many rows stand after seq. What is left out between segments (2^24, 2^32) does not count; rows that were lost
+ * within one do, so it is never too small, and too large by no more than was lost. Looks at the segments from that of
+ * seq on, at their ends only.
+ */
 int journal_backlog(struct journal *journal, uint64_t after_seq, uint64_t *ret) MUST_CHECK;
 
 /*

@@ -345,7 +345,7 @@ static int count_place(struct journal *journal, struct reader_place *place, uint
 {
     const struct segments *segments = &place->segments;
 
-    // Within a segment no seq is left out.
+    // Within a segment only those seqs are left out whose rows were lost: few enough to spare counting.
     for (size_t i = segments_find(segments, *after); i < segments->count; i++) {
         uint64_t from = MAX(*after, segments->first[i] - 1);
         int64_t last = 0;
