@@ -85,6 +85,7 @@ static void test_a_program_that_never_ran_or_wrote_nonsense_is_an_error(void)
 static void test_silence_another_boot_and_the_future_are_not_believed(void)
 {
     static const char text[] = "{\"boot_id\":\"aaa\",\"boot_ms\":100000}";
+    static const char hidden[] = "{\"boot_id\":\"\",\"boot_ms\":100000}";
     auto_json struct json *status = NULL;
     auto_json struct json *empty = NULL;
 
@@ -94,9 +95,16 @@ static void test_silence_another_boot_and_the_future_are_not_believed(void)
     CHECK(!status_is_fresh(status, "aaa", 106001));
     CHECK(!status_is_fresh(status, "aaa", 99999));
     CHECK(!status_is_fresh(status, "bbb", 100000));
+    CHECK(status_is_fresh(status, "", 100000));  // where ProcSubset=pid hides it
+    CHECK(!status_is_fresh(status, "", 106001));
 
     CHECK_EQ(json_parse("{}", 2, &empty, NULL), 0);
     CHECK(!status_is_fresh(empty, "aaa", 0));
+    CHECK(!status_is_fresh(empty, "", 0));
+    json_free(TAKE(empty));
+    CHECK_EQ(json_parse(hidden, strlen(hidden), &empty, NULL), 0);
+    CHECK(status_is_fresh(empty, "aaa", 100000));
+    CHECK(!status_is_fresh(empty, "aaa", 106001));
 }
 
 TESTS(test_what_a_program_says_is_read_back_and_believed, test_no_error_is_null,

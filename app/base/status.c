@@ -65,8 +65,12 @@ bool status_is_fresh(const struct json *status, const char *boot_id, uint64_t no
     const char *its_boot_id = json_member_string(status, "boot_id");
     double its_boot_ms = json_member_number(status, "boot_ms");
 
+    if (!its_boot_id || (*its_boot_id && *boot_id && !text_equal(its_boot_id, boot_id))) {
+        return false;
+    }
+
     // A time ahead of now is no proof of life either; NAN fails both comparisons.
-    return its_boot_id && text_equal(its_boot_id, boot_id) && its_boot_ms <= (double) now_boot_ms &&
+    return its_boot_ms <= (double) now_boot_ms &&
            its_boot_ms + STATUS_STALE_MS >= (double) now_boot_ms;
 }
 

@@ -41,5 +41,8 @@ int status_end_and_replace(struct text *text, const char *run_dir, const char *p
  */
 int status_read(const char *run_dir, const char *program, struct json **ret, bool *ret_fresh) MUST_CHECK;
 
-/* Whether a status, read at that time in that boot, is to be believed. Pure. */
+/*
+ * Whether a status, read at that time in that boot, is to be believed. Pure. boot_id "", there or here: a sandbox with
+ * ProcSubset=pid does not tell it; the time alone must do then, and the run directory is not kept over a boot.
+ */
 bool status_is_fresh(const struct json *status, const char *boot_id, uint64_t now_boot_ms);
