@@ -85,6 +85,8 @@ static void read_device(const char *root, struct block_device *device)
     read_below(root, device);
     (void) snprintf(path, sizeof(path), "%s/run/udev/data/b%u:%u", root, device->major, device->minor);
     device->settled = access(path, F_OK) == 0;  // udev writes it when its rules have run
+    (void) snprintf(path, sizeof(path), "%s/run/udev/control", root);
+    device->awaits_udev = !device->settled && access(path, F_OK) == 0;
     if (block_parse_path(device->path, &place)) {
         (void) snprintf(path, sizeof(path), "%.*s", (int) place.usb_size, device->path);
         read_attribute(root, path, "serial", device->serial, sizeof(device->serial));

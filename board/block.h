@@ -29,6 +29,7 @@ struct block_volume {
     uint64_t sequence;               // another whenever the disk or its medium is; 0: the kernel (< 5.15) cannot tell
     bool read_only;                  // write-protected
     bool settled;                    // udev has done with it, so permissions are right; never where no udev runs
+    bool awaits_udev;                // it runs, and has not
     char port[24];                   // "1-1.2": bus 1, socket 1, socket 2 of the hub there
     unsigned unit;                   // which slot of a card reader with several
     char serial[64];                 // what the stick says it is; "" or the same for all of a cheap kind

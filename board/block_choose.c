@@ -302,7 +302,7 @@ int block_choose(struct block_device *devices, size_t count, const char *mountin
         *volume = (struct block_volume){ .partition = place.partition, .major = device->major, .minor = device->minor,
                                          .size_bytes = device->size_bytes, .sequence = disk->sequence,
                                          .read_only = device->read_only || disk->read_only, .settled = device->settled,
-                                         .unit = place.unit };
+                                         .awaits_udev = device->awaits_udev, .unit = place.unit };
         (void) snprintf(volume->node, sizeof(volume->node), "/dev/%s", device->name);
         (void) snprintf(volume->disk, sizeof(volume->disk), "%s", place.disk);
         (void) snprintf(volume->port, sizeof(volume->port), "%s", place.port);

@@ -14,7 +14,7 @@ struct block_device {
     char path[256];             // in /sys: "devices/pci0000:00/.../block/sda/sda1"
     unsigned major, minor;
     uint64_t size_bytes, sequence;
-    bool read_only, settled;
+    bool read_only, settled, awaits_udev;
     char serial[64];            // of what hangs on USB
     char below[BLOCK_BELOW_MAX][BLOCK_NAME_SIZE];  // the names of what it stands on
     unsigned below_count;

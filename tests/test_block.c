@@ -135,7 +135,8 @@ static const char *listed(void)
 
         size += (size_t) snprintf(lines + size, sizeof(lines) - size, "%s %s %u %s %u %llu [%s]%s%s%s%s\n", v->node,
                                   v->disk, v->partition, v->port, v->unit, (unsigned long long) v->size_bytes,
-                                  v->serial, v->read_only ? " ro" : "", v->settled ? " settled" : "",
+                                  v->serial, v->read_only ? " ro" : "",
+                                  v->settled ? " settled" : v->awaits_udev ? " awaited" : "",
                                   *v->used_at ? " " : "", v->used_at);
     }
     return lines;
@@ -148,6 +149,9 @@ static void test_partitions_are_the_volumes_of_a_stick(void)
     add(USB "/block/sda/sda1", "8:1", 31264768);
     put("sys/devices/pci0000:00/0000:00:14.0/usb1/1-1/serial", "4C530001\n");
     put("sys/devices/" USB "/block/sda/diskseq", "17\n");
+    CHECK_STR(listed(), "/dev/sda1 sda 1 1-1 0 16007561216 [4C530001]\n");
+    put("run/udev/control", "");
+    CHECK_STR(listed(), "/dev/sda1 sda 1 1-1 0 16007561216 [4C530001] awaited\n");
     put("run/udev/data/b8:1", "I:1\n");
     CHECK_STR(listed(), "/dev/sda1 sda 1 1-1 0 16007561216 [4C530001] settled\n");
 
@@ -161,9 +165,11 @@ static void test_partitions_are_the_volumes_of_a_stick(void)
     add(HUB "/block/sdb/sdb5", "8:21", 1000000);
     put("sys/devices/" HUB "/block/sdb/ro", "1\n");
     CHECK_STR(listed(), "/dev/sda1 sda 1 1-1 0 16007561216 [4C530001] settled\n"
-                        "/dev/sdb1 sdb 1 2-1.4.3 1 524288000 [] ro\n/dev/sdb2 sdb 2 2-1.4.3 1 524288000 [] ro\n"
-                        "/dev/sdb3 sdb 3 2-1.4.3 1 524288000 [] ro\n/dev/sdb5 sdb 5 2-1.4.3 1 512000000 [] ro\n"
-                        "/dev/sdb10 sdb 10 2-1.4.3 1 512000000 [] ro\n");
+                        "/dev/sdb1 sdb 1 2-1.4.3 1 524288000 [] ro awaited\n"
+                        "/dev/sdb2 sdb 2 2-1.4.3 1 524288000 [] ro awaited\n"
+                        "/dev/sdb3 sdb 3 2-1.4.3 1 524288000 [] ro awaited\n"
+                        "/dev/sdb5 sdb 5 2-1.4.3 1 512000000 [] ro awaited\n"
+                        "/dev/sdb10 sdb 10 2-1.4.3 1 512000000 [] ro awaited\n");
     end();
 }
 

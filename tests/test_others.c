@@ -86,6 +86,8 @@ static const struct {
     { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null") "," ON("sdc", "sdc", "idle", "null")), "" },
     { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null") "," ON("sdc", "sdc", "refused", "\"NTFS\"")),
       "stick sdc: in, refused (NTFS)\n" },
+    { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null") "," ON("sdc", "sdc", "writing", "\"NTFS\"")),
+      "" },                                                                     // tried again
     { STATUS("running", "null", ON("AB-01", "sdb1", "idle", "null") "," ON("sdc", "sdc", "refused", "\"NTFS\"")), "" },
     { STATUS("running", "null", ON("sdc", "sdc", "refused", "\"NTFS\"") ","
              ON("AB-01", "sdb1", "full", "\"no space\"")), "stick AB-01: full (no space)\n" },

@@ -129,6 +129,23 @@ static void test_where_no_udev_runs_a_stick_is_left_in_peace_for_a_second(void)
     CHECK_STR(done(&table, 2300), "+1 ");
 }
 
+/* Its rules give the device to our group: before, we could not open it. */
+static void test_where_udev_runs_it_is_waited_for(void)
+{
+    struct sticks_table table = { 0 };
+    struct block_volume a = volume("sda", 1, "1-1", "A");
+
+    a.settled = false;
+    a.awaits_udev = true;
+    take(&table, &a, NULL, 1000);
+    CHECK_EQ(sticks_table_due_ms(&table, 1000), 16000);
+    CHECK_STR(done(&table, 8000), "");
+    a.settled = true;
+    a.awaits_udev = false;
+    take(&table, &a, NULL, 8000);
+    CHECK_STR(done(&table, 8000), "+0 ");
+}
+
 /* Fault 27. The device has another name afterwards, or another sequence, or nothing tells that it is another. */
 static void test_a_dip_is_one_stick(void)
 {
@@ -353,6 +370,14 @@ static void test_what_cannot_be_served_is_no_news_beside_what_can(void)
     CHECK_STR(told(&table, 6200), "ABCD-1234 writing;");
     tell(&table, 0, "ABCD-1234", STICK_FULL, 6200);
     CHECK_STR(told(&table, 6200), "ABCD-1234 full;");
+    refused.state = STICK_WRITING;                       // each burst it is tried again
+    sticks_table_told(&table, 1, &refused, 6300);
+    CHECK_STR(told(&table, 6300), "ABCD-1234 full;");
+    refused.error[0] = '\0';                             // and now it can be
+    sticks_table_told(&table, 1, &refused, 6400);
+    CHECK_STR(told(&table, 6400), "ABCD-1234 full;sda2 writing;");
+    refused = report("sda2", STICK_REFUSED, "ext4 is not for us");
+    sticks_table_told(&table, 1, &refused, 6500);
 
     refused = report("sda1", STICK_REFUSED, "LUKS is not for us");
     sticks_table_told(&table, 0, &refused, 7000);
@@ -403,7 +428,8 @@ static void test_once_each_child_is_begun_once(void)
 }
 
 TESTS(test_a_stick_is_served_by_a_child_until_it_is_pulled,
-      test_where_no_udev_runs_a_stick_is_left_in_peace_for_a_second, test_a_dip_is_one_stick,
+      test_where_no_udev_runs_a_stick_is_left_in_peace_for_a_second, test_where_udev_runs_it_is_waited_for,
+      test_a_dip_is_one_stick,
       test_a_dip_may_take_longer_while_the_device_is_back_and_its_disk_is_not,
       test_a_device_that_is_another_at_once_has_its_child_changed,
       test_who_looks_the_same_and_has_another_file_system_is_another_stick,

@@ -72,6 +72,11 @@ static const char *trouble_of(const char *state)
     return "";
 }
 
+static bool is_busy(const char *state)
+{
+    return state && (text_equal(state, "checking") || text_equal(state, "writing"));
+}
+
 static unsigned read_sticks(const struct json *status, struct others_stick ret[static OTHERS_STICKS])
 {
     const struct json *sticks = json_member(status, "sticks");
@@ -87,6 +92,7 @@ static unsigned read_sticks(const struct json *status, struct others_stick ret[s
             copy(one->id, sizeof(one->id), json_member_string(stick, "id"));
             copy(one->node, sizeof(one->node), json_member_string(stick, "node"));
             copy(one->trouble, sizeof(one->trouble), trouble_of(json_member_string(stick, "state")));
+            one->is_busy = is_busy(json_member_string(stick, "state"));
             copy(one->error, sizeof(one->error), json_member_string(stick, "error"));
         }
     }
@@ -147,6 +153,9 @@ static void compare_stick(const struct teller *teller, const struct others_stick
 {
     const char *before = was && was->is_told ? was->trouble : "";
 
+    if (stick->is_busy && *stick->error) {
+        copy(stick->trouble, sizeof(stick->trouble), before);  // tried again: it is what it was until that is done
+    }
     stick->is_told = was && was->is_told;
     if (!stick->is_told && (*stick->trouble || is_named(stick))) {
         stick->is_told = true;

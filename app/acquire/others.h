@@ -26,6 +26,7 @@ struct others_stick {
     char trouble[16];            // "full", "readonly", ...; "": none
     char error[128];             // why, in words; "" if nobody says
     bool gap;                    // it misses rows
+    bool is_busy;
     bool is_told;                // that it is in
 };
 

@@ -151,6 +151,11 @@ static const char *name_of(const struct sticks_entry *entry)
     return strrchr(entry->volume.node, '/') + 1;
 }
 
+static bool is_busy(enum stick_state state)
+{
+    return state == STICK_CHECKING || state == STICK_WRITING;
+}
+
 void sticks_table_told(struct sticks_table *table, unsigned number, const struct stick_report *report, uint64_t now_ms)
 {
     struct sticks_entry *entry = &table->entries[number];
@@ -163,6 +168,9 @@ void sticks_table_told(struct sticks_table *table, unsigned number, const struct
     if (!entry->is_told) {
         entry->is_told = true;
         entry->told_ms = now_ms;
+    }
+    if (report->state == STICK_REFUSED || !(is_busy(report->state) && *report->error)) {
+        entry->is_refused = report->state == STICK_REFUSED;  // busy with its old error it is what it was
     }
     memcpy(id, entry->report.id, sizeof(id));
     entry->report = *report;
@@ -192,8 +200,7 @@ void sticks_table_ended(struct sticks_table *table, unsigned number, const char 
         entry->told_ms = now_ms;
         entry->report.percent = entry->report.eta_s = NAN;
     }
-    if (entry->report.state == STICK_IDLE || entry->report.state == STICK_CHECKING ||
-        entry->report.state == STICK_WRITING) {
+    if (entry->report.state == STICK_IDLE || is_busy(entry->report.state)) {
         entry->report.state = STICK_FAILED;
         (void) snprintf(entry->report.error, sizeof(entry->report.error), "the process that serves it %s",
                         *how ? how : "ended");
@@ -206,15 +213,18 @@ static bool is_ours(const struct block_volume *volume)
     return *volume->used_at == '\0' && !volume->read_only;
 }
 
-static bool is_settled(const struct sticks_entry *entry, uint64_t now_ms)
+/* From when on its permissions are what they will be. */
+static uint64_t settled_ms(const struct sticks_entry *entry)
 {
-    return entry->volume.settled || now_ms - entry->seen_ms >= STICKS_SETTLE_MS;
+    return entry->seen_ms + (entry->volume.settled       ? 0
+                             : entry->volume.awaits_udev ? STICKS_UDEV_MS
+                                                         : STICKS_SETTLE_MS);
 }
 
 static bool may_begin(const struct sticks_entry *entry, uint64_t now_ms)
 {
     return entry->is_taken && !entry->is_away && !entry->has_child && !entry->is_given_up && !entry->is_over &&
-           is_ours(&entry->volume) && is_settled(entry, now_ms) && now_ms >= entry->begin_ms;
+           is_ours(&entry->volume) && now_ms >= settled_ms(entry) && now_ms >= entry->begin_ms;
 }
 
 enum sticks_action sticks_table_next(struct sticks_table *table, uint64_t now_ms, unsigned *ret_entry)
@@ -259,9 +269,7 @@ uint64_t sticks_table_due_ms(const struct sticks_table *table, uint64_t now_ms)
 
             due_ms = MIN(due_ms, entry->heard_ms + silent_ms + 1);
         } else if (!entry->is_given_up && !entry->is_over && is_ours(&entry->volume)) {
-            uint64_t settled_ms = entry->volume.settled ? 0 : entry->seen_ms + STICKS_SETTLE_MS;
-
-            due_ms = MIN(due_ms, MAX(entry->begin_ms, settled_ms));
+            due_ms = MIN(due_ms, MAX(entry->begin_ms, settled_ms(entry)));
         }
     }
     return due_ms;
@@ -317,6 +325,11 @@ static bool report_of(const struct sticks_entry *entry, uint64_t now_ms, struct 
     return true;
 }
 
+static bool is_refused(const struct sticks_entry *entry, const struct stick_report *report)
+{
+    return report->state == STICK_REFUSED || entry->is_refused;
+}
+
 /* Whether a refused volume is not worth a word, for what the other volumes of its disk are. */
 static bool is_beside(const struct sticks_table *table, const struct sticks_entry *refused, uint64_t now_ms)
 {
@@ -331,7 +344,7 @@ static bool is_beside(const struct sticks_table *table, const struct sticks_entr
             if (now_ms - refused->told_ms < SIBLINGS_MS) {
                 return true;  // it may be about to say that it is served
             }
-        } else if (report.state != STICK_REFUSED || other->volume.partition < refused->volume.partition) {
+        } else if (!is_refused(other, &report) || other->volume.partition < refused->volume.partition) {
             return true;
         }
     }
@@ -347,7 +360,7 @@ size_t sticks_table_reports(const struct sticks_table *table, uint64_t now_ms, s
         const struct sticks_entry *entry = &table->entries[i];
 
         if (!report_of(entry, now_ms, &reports[count]) ||
-            (reports[count].state == STICK_REFUSED && is_beside(table, entry, now_ms))) {
+            (is_refused(entry, &reports[count]) && is_beside(table, entry, now_ms))) {
             continue;
         }
         entries[count++] = i;

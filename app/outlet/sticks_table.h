@@ -26,6 +26,7 @@
 #define STICKS_DIP_MS       UINT64_C(1500)
 #define STICKS_RETURN_MS    UINT64_C(6000)    // with the USB device in its socket
 #define STICKS_SETTLE_MS    UINT64_C(1000)    // where no udev says that it is done with a device
+#define STICKS_UDEV_MS      UINT64_C(15000)   // where it runs, but is slow or has no word for this one
 #define STICKS_SLOW_MS      UINT64_C(30000)
 #define STICKS_GIVE_UP_MS   UINT64_C(300000)
 #define STICKS_AGAIN_MS     UINT64_C(1000)    // after a child's first unexpected end; doubled each time...
@@ -48,6 +49,7 @@ struct sticks_entry {
 
     bool is_told;                // the child said something
     uint64_t told_ms;            // first
+    bool is_refused;             // by its child; which tries again, and is busy with it for a moment
     bool is_named;               // the id is the file system's, not the device's
     struct stick_report report;  // the last; its id stays over a dip
 };
