@@ -26,6 +26,7 @@ static struct journal *writer, *reader;
 static struct epoch epoch;
 static int64_t kitchen;
 static enum csv_format format;
+static const char *appliance = "here";
 
 static inline void begin_boot(const char *boot_id, enum clock_quality source)
 {
@@ -66,6 +67,7 @@ static inline void begin(enum clock_quality source)
     snprintf(stick_dir, sizeof(stick_dir), "%s/stick", base);
     CHECK_EQ(mkdir(stick_dir, 0755), 0);
     format = CSV_METERSTICK;
+    appliance = "here";
     CHECK_EQ(journal_open(journal_dir, false, &writer), 0);
     begin_boot(BOOT_A, source);
     add_meter("kitchen", "schneider-iem2150", "voltage", "V");
@@ -90,7 +92,7 @@ static inline void end(void)
 
 static inline struct stick *open_stick(void)
 {
-    struct stick_setup setup = { .appliance = "here", .journal = reader, .format = format };
+    struct stick_setup setup = { .appliance = appliance, .journal = reader, .format = format };
     struct stick *stick = NULL;
 
     CHECK_EQ(stick_open(&setup, &stick), 0);

@@ -324,7 +324,8 @@ static void mix(const struct name *name, const struct image *now)
         if (held < SECTOR && name->durable.size > at + held) {
             size_t more = name->durable.size - at - held;
 
-            memcpy(mixed.bytes + at + held, name->durable.bytes + at + held, more < SECTOR - held ? more : SECTOR - held);
+            memcpy(mixed.bytes + at + held, name->durable.bytes + at + held,
+                   more < SECTOR - held ? more : SECTOR - held);
         }
     }
 

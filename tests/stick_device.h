@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * A stick that can be pulled: a directory whose calls are counted, of which one fails, or one and all after it. What was
- * not durable then is lost at random, sector by sector, and what stood in those sectors before comes to light. It
- * stands in for the C library's calls of the program that it is linked to; all others' files are only never synced.
+ * A stick that can be pulled: a directory whose calls are counted, of which one fails, or one and all after it. What
+ * was not durable then is lost at random, sector by sector, and what stood in those sectors before comes to light. It
+ * stands in for the C library's calls of the program that it is linked to; other files are only never synced.
  *
  * What makes durable is what does on FAT: fsync() of a file its bytes, and all that a syncfs() before has sent; fsync()
  * of a directory the names in it.

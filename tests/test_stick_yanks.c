@@ -3,8 +3,9 @@
 // sources: tests/stick_device.c
 
 /*
- * A stick that is pulled in the middle of a burst, or whose calls fail: faults 26, 31 and 37 of reliability.md. Whatever
- * was lost of what was not durable, in the end the union of the files equals the journal, and no row stands twice.
+ * A stick that is pulled in the middle of a burst, or whose calls fail: faults 26, 31, 32 and 37 of reliability.md.
+ * Whatever was lost of what was not durable, in the end the union of the files equals the journal, and no row stands
+ * twice.
  */
 
 #include "tests/stick_bed.h"
@@ -199,7 +200,7 @@ static void live_on(void)
         char boot_id[40];
 
         // another boot, which knows its time sooner, later or never
-        snprintf(boot_id, sizeof(boot_id), "cccccccc-0000-4000-8000-%012llu", (unsigned long long) device_random(1000000));
+        snprintf(boot_id, sizeof(boot_id), "cccccccc-0000-4000-8000-%012u", (unsigned) device_random(1000000));
         begin_boot(boot_id, device_random(2) ? CLOCK_UNKNOWN : CLOCK_ESTIMATED);
         break;
     }
