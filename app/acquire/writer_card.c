@@ -40,6 +40,8 @@ static void fail(struct writer *writer, int error)
         writer_hand_over(writer);
     }
     writer_unlock(writer);
+    // SQLite opens a file to read that it could not open to write: the same trouble has two names
+    writer->card.io_errors = error == -EIO || error == -EROFS ? writer->card.io_errors + 1 : 0;
 
     if (was_ours) {
         log_error("the journal in %s cannot be written: %s; rows go to memory, trying again every 5 s",
@@ -74,6 +76,7 @@ static void succeed(struct writer *writer, uint64_t lost_before)
                  text_duration((clock_monotonic_us() - since_us) / 1000, text), writer->copied, lost - lost_before);
     }
     writer->failing_since_us = 0;
+    writer->card.io_errors = 0;
     writer->copied = 0;
     tell(writer);
 }

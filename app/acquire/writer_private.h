@@ -43,6 +43,7 @@ struct writer_store {
     uint64_t token;
     struct config_journal settings;
     struct journal *journal;           // NULL: to be opened
+    unsigned io_errors;                // of the card in a row, each after an attempt of its own
     struct journal_position begin_at;  // memory: what it was opened with
     struct journal_position position;
     struct record record;

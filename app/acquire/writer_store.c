@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define IO_ERRORS_MAX 6  // one each 5 s
+
 int writer_store_init(struct writer_store *store, struct writer *writer, const char *directory, bool is_memory)
 {
     store->writer = writer;
@@ -51,6 +53,15 @@ static int open_memory(struct writer_store *store)
                  : journal_open_at(store->directory, store->settings.keep_words, &store->begin_at, &store->journal);
 }
 
+/* A sector of the newest segment may be lost for good: each so many attempts another segment is begun. */
+static int open_card(struct writer_store *store)
+{
+    if (store->io_errors == 0 || store->io_errors % IO_ERRORS_MAX != 0) {
+        return journal_open(store->directory, store->settings.keep_words, &store->journal);
+    }
+    return journal_open_anew(store->directory, store->settings.keep_words, &store->journal);
+}
+
 int writer_store_open(struct writer_store *store)
 {
     int r;
@@ -58,8 +69,7 @@ int writer_store_open(struct writer_store *store)
     if (store->journal) {
         return 0;
     }
-    r = store->is_memory ? open_memory(store)
-                         : journal_open(store->directory, store->settings.keep_words, &store->journal);
+    r = store->is_memory ? open_memory(store) : open_card(store);
     if (r < 0) {
         return r;
     }

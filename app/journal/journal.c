@@ -194,7 +194,7 @@ static int journal_new(const char *directory, struct journal **ret)
     return 0;
 }
 
-int journal_open(const char *directory, bool keep_words, struct journal **ret)
+static int open_to_write(const char *directory, bool keep_words, bool leave_newest, struct journal **ret)
 {
     auto_journal struct journal *journal = NULL;
     struct segments *segments;
@@ -231,7 +231,7 @@ int journal_open(const char *directory, bool keep_words, struct journal **ret)
 
     journal->writer.next_seq = 1;
     journal->writer.next_epoch = journal->writer.next_meter = journal->writer.next_event = 1;
-    r = journal_aside_open(journal);
+    r = leave_newest ? journal_aside_leave(journal) : journal_aside_open(journal);
     if (r < 0) {
         return r;
     }
@@ -240,6 +240,16 @@ int journal_open(const char *directory, bool keep_words, struct journal **ret)
     journal_segment_tidy(journal);
     *ret = TAKE(journal);
     return 0;
+}
+
+int journal_open(const char *directory, bool keep_words, struct journal **ret)
+{
+    return open_to_write(directory, keep_words, false, ret);
+}
+
+int journal_open_anew(const char *directory, bool keep_words, struct journal **ret)
+{
+    return open_to_write(directory, keep_words, true, ret);
 }
 
 /* The id of a place with segments. Errors: -ENOENT it has none */

@@ -78,6 +78,12 @@ struct journal;
 int journal_open(const char *directory, bool keep_words, struct journal **ret) MUST_CHECK;
 
 /*
+ * The same where the newest segment gives errors again and again, as on a sector that is lost: a new one begins with
+ * the next epoch, with an event "damaged". Readers still see of the old one what they can.
+ */
+int journal_open_anew(const char *directory, bool keep_words, struct journal **ret) MUST_CHECK;
+
+/*
  * Open for reading. Never changes anything, waits for nobody.
  * Errors: -ENOENT no journal yet   -EAGAIN try again in a second   -EBADMSG
  */

@@ -150,18 +150,19 @@ int journal_aside_judge_log(struct journal *journal, enum segment_log log)
 }
 
 /*
- * The newest segment that can be read gives what a new one begins with: meters, epochs and numbers. Those before a
- * damaged one are looked at only, whatever state they are in: one segment set aside at a start is enough.
+ * The newest of the oldest `count` segments that can be read gives what a new one begins with: meters, epochs and
+ * numbers. Those before a damaged one are looked at only, whatever state they are in: one segment set aside at a start
+ * is enough.
  */
-static int take_source(struct journal *journal)
+static int take_source(struct journal *journal, size_t count)
 {
     const struct segments *segments = &journal->reader.segments;
     struct writer *writer = &journal->writer;
     int r = 0;
 
-    for (size_t i = segments->count; i > 0 && !writer->database; i--) {
+    for (size_t i = count; i > 0 && !writer->database; i--) {
         r = journal_segment_look_at(journal, segments->first[i - 1]);
-        if (r < 0 && r != -EBADMSG) {
+        if (r < 0 && r != -EBADMSG && r != -EIO) {
             return r;
         }
     }
@@ -200,7 +201,21 @@ int journal_aside_open(struct journal *journal)
 
     journal->writer.aside = true;
     say(&journal->writer, "%s was damaged and is called .bad now: its rows are not in the journal any more", bad);
-    return take_source(journal);
+    return take_source(journal, segments->count);
+}
+
+int journal_aside_leave(struct journal *journal)
+{
+    const struct segments *segments = &journal->reader.segments;
+
+    if (segments->count == 0) {
+        return journal_aside_open(journal);
+    }
+
+    journal->writer.aside = true;
+    say(&journal->writer, "%s gives errors again and again: another segment goes on, and rows of it may be lost",
+        segments->first[segments->count - 1]);
+    return take_source(journal, segments->count - 1);
 }
 
 void journal_aside_close(struct journal *journal, bool damaged)

@@ -13,6 +13,9 @@
  */
 int journal_aside_open(struct journal *journal) MUST_CHECK;
 
+/* Leave the newest segment as it is, for readers, and look at those before it: writer.aside is set likewise. */
+int journal_aside_leave(struct journal *journal) MUST_CHECK;
+
 /*
  * Look for damage: in a small segment on every page, in a large one in its last rows. Errors: -EBADMSG
  */

@@ -335,6 +335,31 @@ def test_a_card_that_cannot_be_read_at_the_start(self, card, mode):
     self.assertEqual(len(times), len(set(times)))
 
 
+@case(("e", "-wal", False), ("x", "", True))
+def test_a_sector_of_the_newest_segment_that_is_lost(self, card, mode, ending, from_the_start):
+    """What is written goes on in another segment after half a minute."""
+    below = card.state / f"0000000000000001.db{ending}"
+    card.start("0", below)
+    card.wait_rows(6)
+    if from_the_start:
+        card.end()
+        card.start(mode, below)
+    card.do(mode)
+    card.must(card.plant.wait(lambda: card.said("rows go to memory"), BACK_S, "it fails"))
+    card.wait_rows(ROWS_S * (RETRY_S + 2))
+    self.assertTrue(card.in_memory())
+    card.wait_state("ok", 90)
+    card.wait_rows(6)
+    skipped = card.skipped()
+    self.assertEqual(card.status()["lost"], 0)
+    card.end()
+    self.assertEqual(card.said("came back from memory, 0 were lost"), 1)
+    rows = card.check(skipped, starts=1 + from_the_start, boots=from_the_start)
+    self.assertGreaterEqual(len(rows), ROWS_S * 30)
+    self.assertEqual(len(list(card.state.glob("*.db"))), 2)
+    self.assertEqual([event[1] for event in card.events()].count("damaged"), 1)
+
+
 def mount(*arguments):
     return subprocess.run(["mount", *map(str, arguments)], capture_output=True, text=True, check=False)
 
