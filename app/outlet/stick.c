@@ -123,6 +123,7 @@ int stick_of_journal(struct stick *stick, int r)
 /* Files of rows of unknown time that stand in dated files by now, or that never will. */
 static int finish_undated(struct stick *stick)
 {
+    bool gone = false;
     int r;
 
     for (unsigned i = stick->file_count; i > 0; i--) {
@@ -142,14 +143,21 @@ static int finish_undated(struct stick *stick)
             return r;
         }
         // One that was named and of which nothing was durable is ours whatever it holds.
-        if (r == 1 && ((uint64_t) file->seen.st_size == file->at.length || file->at.length == 0) &&
-            unlinkat(stick->folder_fd, file->at.name, 0) < 0 && errno != ENOENT) {
-            return -errno;
+        if (r == 1 && ((uint64_t) file->seen.st_size == file->at.length || file->at.length == 0)) {
+            if (unlinkat(stick->folder_fd, file->at.name, 0) < 0 && errno != ENOENT) {
+                return -errno;
+            }
+            gone = true;
         }
         stick_remove_file(stick, i - 1);
         stick->changed = true;
     }
 
+    // Gone for good before the cursor forgets them: what it does not name, nobody removes any more.
+    r = gone ? stick_sync(stick) : 0;
+    if (r < 0) {
+        return r;
+    }
     return stick->changed ? stick_save_cursor(stick) : 0;
 }
 

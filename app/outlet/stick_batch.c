@@ -130,6 +130,16 @@ int stick_take_undated(struct stick *stick, const struct journal_row *waiting)
     return take_rows(stick, &stick->next_undated, take_undated_row, &boot);
 }
 
+int stick_sync(struct stick *stick)
+{
+    // syncfs() sends no flush on FAT: the fsync() of the device does, or of any one thing there, for all.
+    if (syncfs(stick->folder_fd) < 0 || fsync(stick->device_fd >= 0 ? stick->device_fd : stick->folder_fd) < 0) {
+        return -errno;
+    }
+
+    return 0;
+}
+
 /* Append all that is pending, durably. The cursor's new entries come into `at`. */
 static int write_files(struct stick *stick, struct cursor_file *at)
 {
@@ -156,12 +166,7 @@ static int write_files(struct stick *stick, struct cursor_file *at)
         }
     }
 
-    // syncfs() sends no flush on FAT: the fsync() of the device does, or of any one thing there, for all.
-    if (count > SYNC_EACH_MAX && (syncfs(stick->folder_fd) < 0 ||
-                                  fsync(stick->device_fd >= 0 ? stick->device_fd : stick->folder_fd) < 0)) {
-        return -errno;
-    }
-    return 0;
+    return count > SYNC_EACH_MAX ? stick_sync(stick) : 0;
 }
 
 /* What the cursor need not name any more: a meter's older days. */

@@ -64,6 +64,9 @@ int stick_add_row(struct stick *stick, const struct place *place, const struct j
 
 /* stick_batch.c */
 
+/* Make all durable that was done on the stick so far. */
+int stick_sync(struct stick *stick) MUST_CHECK;
+
 /*
  * Rows after `dated` in order, up to the first whose time may still be learned. Returns 1 if the batch is full, 0 at
  * the end, and 2 with that row in *ret_waiting.
