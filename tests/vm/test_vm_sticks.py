@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+"""
+Which sticks are found, and what is told of each, on a real kernel with udev: partition tables, several at once, disks of
+the system, what is not for us, and dips. Numbers are those of the list of faults.
+"""
+
+import hashlib
+import time
+import unittest
+
+import harness
+import rig
+import stickbed
+import stickimage
+
+MB = 1 << 20
+NOT_OURS = ("ext4", "ntfs", "luks", "blank")
+DIPS = 20
+
+
+def setUpModule():
+    stickbed.prepare_or_skip()
+
+
+def digest(volume):
+    return hashlib.sha256(volume.path.read_bytes()).hexdigest()
+
+
+class Sticks(stickbed.Bed):
+    def states(self):
+        """{id: state} of the status file as it is now."""
+        return {stick["id"]: stick["state"] for stick in self.sticks()}
+
+    def wait_sticks(self, *ids, seconds=90):
+        """Until these are in, idle and up to date, and no others."""
+        def look():
+            try:
+                sticks = self.sticks()
+            except (rig.Failed, ValueError):
+                return False
+            return {stick["id"] for stick in sticks} == set(ids) and all(
+                stick["state"] == "idle" and stick["backlog"] == 0 for stick in sticks)
+        end = time.monotonic() + seconds
+        while not look():
+            if time.monotonic() > end:
+                self.fail(f"{self.sticks()}, not {ids}; {self.log()}")
+            time.sleep(0.2)
+
+    def stick_events(self):
+        """After acquire was stopped: the texts of the events of sticks."""
+        return [text for code, text in self.journal()[1] if code == "stick"]
+
+    def plug_disk(self, name, path, port, **options):
+        self.guest.plug_stick(name, path, port, **options)
+
+    def test_39_four_at_once_in_at_the_start_and_later(self):
+        """A whole disk, MBR, GPT, and four partitions of which two are for us."""
+        whole = self.make("fat32")
+        mbr = self.make("exfat", table="mbr")
+        gpt = self.make("fat32", table="gpt")
+        mixed = stickimage.make_disk(self.directory / "mixed.img", [("ext4", 16 * MB), ("fat32", 64 * MB),
+                                                                   ("blank", 4 * MB), ("exfat", 16 * MB)])
+        self.plug(whole, 1)
+        self.start()
+        self.wait_sticks(whole.id())
+        self.plug(mbr, 2)
+        self.plug(gpt, 3)
+        self.plug_disk("mixed", mixed[0].path, 4)
+        ids = [volume.id() for volume in (whole, mbr, gpt, mixed[1], mixed[3])]
+        self.wait_sticks(*ids)
+        self.assertEqual(len(self.descriptors()), 8)   # the parent, these five, and two that say no
+
+        self.pull(mbr)  # which is nothing to the others
+        self.wait_sticks(*(name for name in ids if name != mbr.id()))
+        self.check_alive()
+        self.stop_acquire()
+        self.stop_stick()
+        for name in list(self.guest.sticks):
+            self.guest.unplug_stick(name)
+        served = (whole, gpt, mixed[1], mixed[3])
+        self.check_nothing_beside()
+        self.check_complete(*served)
+        for volume in (*served, mbr):
+            self.assertEqual(volume.problems(), [])
+        events = self.stick_events()
+        self.assertEqual(sorted(text for text in events if text.endswith(": in")),
+                         sorted(f"{name}: in" for name in ids if name != whole.id()), events)
+        self.assertEqual([text for text in events if "refused" in text], [])
+
+    def test_36_what_is_not_for_us_is_told_once_with_the_reason(self):
+        volumes = [self.make(kind, 16 * MB) for kind in NOT_OURS]
+        protected = self.make("fat32")
+        before = [digest(volume) for volume in (*volumes, protected)]
+        self.start(burst_s=5)
+        for port, volume in enumerate(volumes, 1):
+            self.plug(volume, port)
+        self.plug(protected, 5, read_only=True)
+        self.wait_state(",".join(4 * ["refused"] + ["readonly"]))
+        sticks = self.sticks()
+        words = ("ext4", "NTFS", "LUKS", "")
+        for stick, word in zip(sticks, words):
+            self.assertIn(word, stick["error"])
+        self.assertEqual(sticks[4]["error"], "write-protected")
+        self.assertIsNone(self.status()["error"])
+        said = self.guest.status("meterstick status")
+        self.assertEqual(said[0], 1)
+        for stick in sticks:
+            self.assertIn(f"{stick['id']}: {stick['state']} ({stick['error']})", said[1])
+
+        time.sleep(12)  # two more bursts
+        self.assertEqual([(stick["state"], stick["error"]) for stick in self.sticks()],
+                         [(stick["state"], stick["error"]) for stick in sticks])
+        log = self.guest.run("journalctl -q -u stick --no-pager -o cat")
+        self.check_alive()
+        self.stop_acquire()
+        self.stop_stick()
+        events = self.stick_events()
+        for stick in sticks:
+            ours = [text for text in events if text.startswith(f"{stick['id']}: ")]
+            self.assertEqual(ours, [f"{stick['id']}: in, {stick['state']} ({stick['error']})"], events)
+            self.assertEqual(log.count(stick["error"]), 1, log)
+        for volume in (*volumes, protected):
+            self.pull(volume)
+        self.assertEqual([digest(volume) for volume in (*volumes, protected)], before)
+
+    def test_a_disk_of_the_system_is_never_touched(self):
+        system, persons, ours = self.make("fat32", table="mbr"), self.make("fat32", table="mbr"), self.make("fat32")
+        self.configure()
+        self.plug(system, 1)
+        self.guest.wait("test -b /dev/sda1")
+        self.plug(persons, 2)
+        self.guest.wait("test -b /dev/sdb1")
+        self.guest.run("mkdir -p /srv/data /media/pi/HERS; mount -o ro /dev/sda1 /srv/data; "
+                       "mount -o ro /dev/sdb1 /media/pi/HERS")
+        before = digest(system), digest(persons)
+        self.start_unit("acquire")
+        self.guest.wait(f"test -s {stickbed.STATE}/good.conf && test -d {stickbed.STATE}/journal")
+        self.start_stick()
+        self.plug(ours, 3)
+        self.wait_state("refused,idle")
+        used = self.sticks()[0]
+        self.assertEqual((used["node"], used["error"]), ("/dev/sdb1", "in use: mounted on /media/pi/HERS"))
+        self.assertNotIn("sda", str(self.sticks()))
+        self.assertEqual((digest(system), digest(persons)), before)
+
+        self.guest.run("umount /media/pi/HERS")  # now it is a stick as any other
+        self.wait_sticks(persons.id(), ours.id())
+        self.guest.run("umount /srv/data")
+        self.wait_sticks(system.id(), persons.id(), ours.id())
+        self.finish(system, persons, ours)
+
+    def test_27_dips_are_one_stick_and_leave_nothing_behind(self):
+        volume = self.make("fat32", table="mbr")
+        other = self.make("exfat")
+        self.start(burst_s=5)
+        self.plug(volume, 1)
+        self.plug(other, 2)
+        self.wait_sticks(volume.id(), other.id())
+        parent = str(self.pids["stick"])
+        before = self.descriptors()
+        mark = self.guest.watch.mark()
+        for _ in range(max(DIPS, harness.share(100))):
+            added = self.guest.watch.mark()
+            self.pull(volume)
+            self.guest.wait("! test -e /sys/bus/usb/devices/*/1-1:1.0/host*")
+            self.guest.plug_stick(volume.name, volume.path, 1)
+            self.guest.watch.wait(lambda kind, value: kind == "add" and value.startswith("sd") and value[-1] == "1", 60,
+                                  added, "it is back")
+            self.guest.watch.wait(lambda kind, value: kind == "state" and value.startswith("writing"), 60, added,
+                                  "it is served")
+        self.wait_sticks(volume.id(), other.id())
+        states = [value for _, kind, value in list(self.guest.watch.records)[mark:] if kind == "state"]
+        self.assertEqual([value for value in states if value.count(",") != 1], [])
+        after = self.descriptors()
+        self.assertEqual(len(after), 3)
+        self.assertEqual(after[parent], before[parent])
+        self.assertLessEqual(max(after.values()), max(before.values()) + 1)  # a file, in a burst
+        self.finish(volume, other)
+        self.assertEqual([text for text in self.stick_events() if text.startswith(volume.id())], [f"{volume.id()}: in"])
+
+    def test_once(self):  # ES-17
+        self.configure()
+        self.start_unit("acquire")
+        self.guest.wait(f"test -s {stickbed.STATE}/good.conf && ls {stickbed.STATE}/journal/*.db")
+        status, said = self.guest.status("meterstick stick --once")
+        self.assertEqual(status, 1)
+        self.assertIn("Error writing the log file.", said)
+
+        self.guest.push("/usr/lib/udev/rules.d/60-meterstick.rules", harness.SOURCE / "board" / "60-meterstick.rules")
+        self.guest.run("udevadm control --reload")
+        one, two = self.make("fat32", table="gpt"), self.make("exfat")
+        self.plug(one, 1)
+        self.plug(two, 2)
+        self.guest.wait("test -b /dev/sda1 -a -b /dev/sdb; udevadm settle")
+        for node in ("sda1", "sdb"):  # so that no desktop mounts it
+            self.assertIn("UDISKS_AUTO=0", self.guest.run(f"udevadm info --query=property /dev/{node}"))
+        self.assertNotIn("UDISKS_AUTO", self.guest.run("udevadm info --query=property /dev/vda"))
+        self.guest.run("meterstick stick --once")
+        self.assertEqual(self.guest.status("mountpoint -q /run/meterstick/sticks/sda1")[0], 1)
+        bad = self.make("ext4", 16 * MB)
+        self.plug(bad, 3)
+        self.guest.wait("test -b /dev/sdc; udevadm settle")
+        self.assertEqual(self.guest.status("meterstick stick --once")[0], 1)
+        self.stop_acquire()
+        self.pull(bad)
+        self.guest.wait("! test -b /dev/sdc")
+        self.guest.run("meterstick stick --once")
+        for volume in (one, two):
+            self.pull(volume)
+            self.assertEqual(volume.problems(), [])
+        self.check_nothing_beside()
+        self.check_complete(one, two)
+
+
+if __name__ == "__main__":
+    unittest.main()
