@@ -207,6 +207,10 @@ static void test_what_was_adopted_wins_key_by_key_and_the_merged_result_means_th
     CHECK_EQ(config_load_text("good.conf", merged.data, merged.size, &problems, &again), 0);
     CHECK_STR(again->appliance.name, "new");
     CHECK_EQ(again->meters[0].address, 7);
+
+    config_free(TAKE(again));
+    CHECK_EQ(config_load(path, NULL, &problems, &again), 0);
+    CHECK_STR(again->appliance.name, "old");
 }
 
 static void test_a_stick_cannot_bring_a_program_to_run(void)

@@ -17,7 +17,7 @@ enum exit_code configuration_load(const struct options *options, struct config *
                                   char ret_problem[static CONFIGURATION_PROBLEM_SIZE]);
 
 /*
- * Load the present one and nothing else. Errors: -ENOENT there is none, -EINVAL and others; everything that is wrong
+ * Load the present one and nothing else; options->state_dir may be NULL: without adopted.conf. Errors: -ENOENT there is none, -EINVAL and others; everything that is wrong
  * is logged, and ret_problem has the first: "FILE:LINE: what, and 2 more"
  */
 int configuration_read(const struct options *options, struct config **ret,

@@ -369,7 +369,7 @@ static int core_make(struct core *core)
     int r;
 
     core->start_us = clock_monotonic_us();
-    r = learned_open(core->setup->options->state_dir, &core->learned);
+    r = learned_open(core->setup->options->state_dir, !core->setup->card_hangs, &core->learned);
     r = r < 0 ? r : make_reload(core);
     if (r < 0) {
         return r;
@@ -424,6 +424,7 @@ static int start_writer(struct core *core)
                                                 .queue = core->queue,
                                                 .directory = core->directory,
                                                 .memory_directory = core->memory,
+                                                .card_hangs = core->setup->card_hangs,
                                                 .start_us = core->start_us,
                                                 .busy_buses = &core->busy_buses,
                                                 .commit_wanted = &core->commit_wanted,

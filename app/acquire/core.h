@@ -14,6 +14,7 @@ struct core_setup {
     struct config *config;       // to begin with; freed by core_run()
     const struct options *options;
     const char *config_problem;  // what people should know of it; "": it is valid, and kept as good.conf
+    bool card_hangs;             // a call on the state directory has not returned: nobody else is to make one here
 };
 
 /* Run until a signal ends it. Says what went wrong, if anything did. */

@@ -117,7 +117,7 @@ static void load(struct learned *learned)
     }
 }
 
-int learned_open(const char *state_dir, struct learned **ret)
+int learned_open(const char *state_dir, bool read, struct learned **ret)
 {
     struct learned *learned = calloc(1, sizeof(*learned));
     int r;
@@ -131,7 +131,9 @@ int learned_open(const char *state_dir, struct learned **ret)
         learned_close(learned);
         return r;
     }
-    load(learned);
+    if (read) {
+        load(learned);
+    }
 
     *ret = learned;
     return 0;

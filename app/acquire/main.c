@@ -3,6 +3,7 @@
 
 #include "app/acquire/configuration.h"
 #include "app/acquire/core.h"
+#include "app/acquire/patience.h"
 #include "app/base/clock.h"
 #include "app/base/file.h"
 #include "app/base/log.h"
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 
 #define PROGRAM "meterstick-acquire"
+#define CARD_US UINT64_C(25000000)  // DESIGN section 2: then it is dead
 
 static const struct verb_usage usage = {
     .verb = "acquire",
@@ -50,24 +52,84 @@ static void prepare_process(void)
     }
 }
 
-static enum exit_code make_directory(const char *path, const char *option)
-{
-    int r = file_make_directories(path, 0755);
+/* The configuration, and where things are kept: all of it may be on a card that hangs. */
+struct beginning {
+    const struct options *options;
+    struct config *config;
+    char problem[CONFIGURATION_PROBLEM_SIZE];
+    enum exit_code code;
+    int card_error;
+};
 
-    if (r < 0) {
-        log_error("%s cannot be a directory: %s; %s chooses another place", path,
-                  r == -ENOTDIR || r == -EEXIST ? "it, or a part of the path, is a file" : strerror(-r), option);
-        return EXIT_IO;
+/* These will not pass by waiting: a wrong path. */
+static bool is_final(int error)
+{
+    return error == -ENOTDIR || error == -EEXIST || error == -EACCES || error == -EPERM || error == -ENAMETOOLONG;
+}
+
+static enum exit_code explain(const char *path, int error, const char *option)
+{
+    log_error("%s cannot be a directory: %s; %s chooses another place", path,
+              error == -ENOTDIR || error == -EEXIST ? "it, or a part of the path, is a file" : strerror(-error),
+              option);
+    return EXIT_IO;
+}
+
+static void begin(void *data)
+{
+    struct beginning *beginning = data;
+    const struct options *options = beginning->options;
+
+    beginning->card_error = file_make_directories(options->state_dir, 0755);
+    if (beginning->card_error >= 0) {
+        beginning->code = configuration_load(options, &beginning->config, beginning->problem);
+    } else if (is_final(beginning->card_error)) {
+        beginning->code = explain(options->state_dir, beginning->card_error, "--state-dir");
     }
-    return EXIT_OK;
+}
+
+/* With what is not on the card. The journal begins in memory. */
+static int begin_without_card(struct beginning *ret, int error)
+{
+    struct options options = *ret->options;
+    int r;
+
+    log_error("%s cannot be used: %s; going on without what is there", options.state_dir,
+              error == -ETIMEDOUT ? "it does not answer" : strerror(-error));
+    options.state_dir = NULL;
+    r = configuration_read(&options, &ret->config, ret->problem);
+    if (r < 0) {
+        return r;
+    }
+    (void) snprintf(ret->problem, sizeof(ret->problem), "%s cannot be read: an adopted.conf in it is not used",
+                    ret->options->state_dir);
+    return 0;
+}
+
+/* Returns false if the card hangs: the beginning is its thread's then, and *ret is another. */
+static bool begin_in_time(struct beginning *beginning, struct beginning *ret)
+{
+    struct patience *patience = NULL;
+
+    if (patience_begin(begin, beginning, &patience) < 0) {
+        begin(beginning);
+        return true;
+    }
+    if (patience_wait(patience, clock_monotonic_us() + CARD_US) == 0) {
+        return true;
+    }
+    if (begin_without_card(ret, -ETIMEDOUT) == 0) {
+        return false;
+    }
+    return patience_wait(patience, UINT64_MAX) == 0;  // there is nothing to do without it
 }
 
 int main(int argc, char **argv)
 {
-    struct config *config = NULL;
-    struct options options = { .state_dir = "/var/lib/meterstick", .run_dir = "/run/meterstick" };
-    char problem[CONFIGURATION_PROBLEM_SIZE];
-    enum exit_code code;
+    static struct options options = { .state_dir = "/var/lib/meterstick", .run_dir = "/run/meterstick" };
+    static struct beginning in_time = { .options = &options }, late = { .options = &options };
+    struct beginning *beginning;
+    bool card_hangs;
     int r;
 
     keep_memory_small();
@@ -77,22 +139,29 @@ int main(int argc, char **argv)
         return r > 0 ? EXIT_OK : EXIT_USAGE;
     }
 
-    code = make_directory(options.state_dir, "--state-dir");
-    if (code == EXIT_OK) {
-        code = make_directory(options.run_dir, "--run-dir");
+    card_hangs = !begin_in_time(&in_time, &late);
+    beginning = card_hangs ? &late : &in_time;
+    if (!card_hangs && in_time.card_error < 0 && !is_final(in_time.card_error)
+        && begin_without_card(&in_time, in_time.card_error) < 0) {
+        return EXIT_CONFIG;
     }
-    if (code == EXIT_OK) {
-        code = configuration_load(&options, &config, problem);
+    if (beginning->code == EXIT_OK) {
+        r = file_make_directories(options.run_dir, 0755);
+        beginning->code = r < 0 ? explain(options.run_dir, r, "--run-dir") : EXIT_OK;
     }
-    if (code != EXIT_OK) {
-        return code;
+    if (beginning->code != EXIT_OK) {
+        return beginning->code;
     }
 
-    config_set_up_log(config, PROGRAM, &options);
-    r = clock_set_timezone(config->appliance.timezone);
+    config_set_up_log(beginning->config, PROGRAM, &options);
+    r = clock_set_timezone(beginning->config->appliance.timezone);
     if (r < 0) {
-        log_warning("time zone '%s' is not known here: log lines carry the system's", config->appliance.timezone);
+        log_warning("time zone '%s' is not known here: log lines carry the system's",
+                    beginning->config->appliance.timezone);
     }
     (void) malloc_trim(0);  // what loading the configuration took is not wanted again
-    return core_run(&(struct core_setup){ .config = config, .options = &options, .config_problem = problem });
+    return core_run(&(struct core_setup){ .config = beginning->config,
+                                          .options = &options,
+                                          .config_problem = beginning->problem,
+                                          .card_hangs = card_hangs });
 }

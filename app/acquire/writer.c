@@ -240,7 +240,7 @@ static int wait_for_opening(struct writer *writer)
     int r;
 
     writer_lock(writer);
-    while (!writer->is_opened && in_time) {
+    while (!writer->is_opened && in_time && !(writer->setup.card_hangs && writer->holder == WRITER_MEMORY)) {
         in_time = thread_wait(&writer->change, &writer->mutex, until_us);
     }
     r = writer->is_opened ? writer->open_result : 0;

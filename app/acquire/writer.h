@@ -48,6 +48,7 @@ struct writer_setup {
     struct queue *queue;
     const char *directory;
     const char *memory_directory;      // where rows go while the card cannot be used
+    bool card_hangs;                   // as is known before it is asked: rows go to memory at once
     uint64_t start_us;                 // when slices begin to count
     atomic_uint *busy_buses;           // how many are in the middle of a slice
     atomic_bool *commit_wanted;        // set while a commit waits for them; then the last calls queue_wake()
@@ -79,7 +80,8 @@ void writer_get_status(struct writer *writer, struct writer_status *ret);
 
 /*
  * What the counters stood at when the journal was opened first; NULL: it could not be read, or not in time. The caller
- * frees it.
+ * frees it. Later it is of no use: until a card comes back each counter has been judged by its first readings, which
+ * must agree, and what a row has or holds back is never changed.
  */
 struct recall *writer_take_recall(struct writer *writer);
 

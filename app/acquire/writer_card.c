@@ -312,7 +312,7 @@ void writer_card_run(void *data)
     struct writer *writer = data;
     bool stop = false;
 
-    writer_busy(writer);
+    atomic_store(&writer->busy_us, writer->setup.card_hangs ? 1 : clock_monotonic_us());
     writer->result = open_first(writer);
     stop = writer->result < 0;
     while (!stop) {

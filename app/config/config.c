@@ -261,6 +261,9 @@ static int read_all(struct entries *entries, const char *file, const char *state
     } else {
         found = read_system(entries, powermeter);
     }
+    if (!state_dir) {
+        return found ? 0 : -ENOENT;
+    }
     r = file_path(adopted, sizeof(adopted), state_dir, "adopted.conf");
     if (r < 0) {
         return r;

@@ -96,7 +96,7 @@ struct config {
  * Load. The caller frees *ret with config_free().
  *
  * file       --config, or NULL
- * state_dir  for adopted.conf
+ * state_dir  for adopted.conf; NULL: without
  *
  * Errors: -EINVAL problems name every fault with file, line, key, what is allowed and the nearest known word;
  *         -ENOENT no configuration at all (problems stay empty unless `file` was named)

@@ -335,6 +335,32 @@ def test_a_card_that_cannot_be_read_at_the_start(self, card, mode):
     self.assertEqual(len(times), len(set(times)))
 
 
+@case(("h",), ("x",))
+def test_nothing_on_the_card_can_be_read_at_the_start(self, card, mode):
+    """Not even the state directory: the configuration is elsewhere, and rows are in memory within half a minute."""
+    card.start()
+    card.wait_rows(6)
+    card.end()
+    before = card.plant.rows()
+    begin = time.monotonic()
+    card.start(mode)
+    card.must(card.plant.wait(lambda: card.said("cannot be used"), BACK_S, "it is told"))
+    card.must(card.plant.wait(lambda: card.plant.committed() > 0, BACK_S, "a row"))
+    self.assertLess(time.monotonic() - begin, HUNG_S + 15)
+    self.assertTrue(card.in_memory())
+    self.assertIn("card" if mode == "h" else "Input/output", card.plant.status()["error"])
+    card.wait_rows(12)
+    own_id = card.status()["id"]
+    card.do("0")
+    card.wait_state("ok")
+    card.wait_rows(6)
+    card.end()
+    rows = card.check(0, starts=2, boots=True)
+    self.assertEqual({seq: rows.get(seq) for seq in before}, before)
+    apart = card.plant.state / f"journal-{own_id}"
+    self.assertGreaterEqual(sum(len(card.plant.rows_of(path)) for path in apart.glob("*.db")), 12)
+
+
 @case(("e", "-wal", False), ("x", "", True))
 def test_a_sector_of_the_newest_segment_that_is_lost(self, card, mode, ending, from_the_start):
     """What is written goes on in another segment after half a minute."""
