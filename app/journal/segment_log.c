@@ -15,7 +15,6 @@
 
 #include "app/base/limits.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -50,10 +49,8 @@ struct frames {
 
 static uint32_t word_at(const unsigned char *bytes, bool big_endian)
 {
-    uint32_t word;
-
-    memcpy(&word, bytes, sizeof(word));
-    return big_endian ? be32toh(word) : le32toh(word);
+    return big_endian ? (uint32_t) bytes[0] << 24 | (uint32_t) bytes[1] << 16 | (uint32_t) bytes[2] << 8 | bytes[3]
+                      : (uint32_t) bytes[3] << 24 | (uint32_t) bytes[2] << 16 | (uint32_t) bytes[1] << 8 | bytes[0];
 }
 
 static struct sums add_up(struct sums sums, const unsigned char *bytes, size_t size, bool big_endian)
@@ -126,7 +123,7 @@ static bool read_index(const char *path, const unsigned char salts[static SALTS_
                        uint32_t *ret_folded)
 {
     static const unsigned char none[SALTS_SIZE];
-    const bool big_endian = __BYTE_ORDER == __BIG_ENDIAN;
+    const bool big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
     unsigned char index[INDEX_SIZE];
     char index_path[PATH_SIZE + 16];
     auto_close int fd = -1;
