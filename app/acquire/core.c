@@ -1,60 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/acquire/core.h"
 
-#include "app/acquire/buses.h"
 #include "app/acquire/children.h"
-#include "app/acquire/clock_state.h"
 #include "app/acquire/configuration.h"
-#include "app/acquire/learned.h"
-#include "app/acquire/loop.h"
-#include "app/acquire/others.h"
+#include "app/acquire/core_private.h"
 #include "app/acquire/predecessor.h"
-#include "app/acquire/reload.h"
-#include "app/acquire/report.h"
-#include "app/acquire/writer.h"
 #include "app/base/clock.h"
 #include "app/base/file.h"
 #include "app/base/log.h"
-#include "app/base/status.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define PROGRAM           "acquire"
 #define WATCHDOG_MS       UINT64_C(25000)    // it barks after 30 s
 #define STOP_BUSES_US     UINT64_C(1500000)  // SIGTERM ends everything in 5 s: the buses,
 #define STOP_ALL_US       UINT64_C(4500000)  // and the last commit
-
-struct core {
-    const struct core_setup *setup;
-    const struct config *config;     // in force
-    struct reload *reload;
-    bool reloading;                  // as the service manager was told
-    struct loop *loop;
-    struct queue *queue;
-    struct meters *meters;
-    atomic_bool keep_words;
-    struct writer *writer;
-    struct learned *learned;
-    struct buses buses;
-    struct clock_state clock;
-    struct others others;            // the other programs
-    uint64_t start_us;
-    char directory[PATH_SIZE];       // of the journal
-    char memory[PATH_SIZE];          // where it goes on while its card cannot be used
-    atomic_uint busy_buses;
-    atomic_bool commit_wanted;
-
-    /* For the status file, kept for the next time. */
-    struct text status;
-    uint64_t committed[METERS_SLOTS];
-    double values[MAX_POINTS];
-    char notified[160];
-    bool status_failing;
-    const char *stuck;               // the bus that did not tick in time; NULL: none
-};
 
 static void on_change(void *data)
 {
@@ -69,110 +30,6 @@ static void on_committed(void *data)
     struct core *core = data;
 
     learned_save(core->learned, clock_monotonic_us());
-}
-
-/* --- status --- */
-
-static void add_meter(struct core *core, struct bus *bus, unsigned meter)
-{
-    unsigned index = bus_meter_index(bus, meter);
-    const struct meter_config *config = &bus_config(bus)->meters[index];
-    struct bus_meter_status status;
-
-    bus_get_meter(bus, meter, &status, core->values);
-    report_add_meter(&core->status, &(struct report_meter){ .name = config->name,
-                                                            .layout = bus_meter_layout(bus, meter),
-                                                            .status = &status,
-                                                            .values = core->values,
-                                                            .committed_boot_ms = core->committed[bus_slot(bus, meter)],
-                                                            .row_ms = MAX(config->interval_ms, config->log_every_ms),
-                                                            .now_us = clock_monotonic_us() });
-}
-
-static void add_meters(struct core *core)
-{
-    json_add_key(&core->status, "meters");
-    text_add_char(&core->status, '[');
-    for (unsigned i = 0; i < buses_number(&core->buses); i++) {
-        struct bus *bus = buses_at(&core->buses, i);
-
-        for (unsigned k = 0; k < bus_meter_count(bus); k++) {
-            if (i + k > 0) {
-                text_add_char(&core->status, ',');
-            }
-            add_meter(core, bus, k);
-        }
-    }
-    text_add_char(&core->status, ']');
-}
-
-/* The most important thing that is wrong; NULL if nothing is. */
-static const char *find_error(struct core *core, const struct writer_status *writer, char *buffer, size_t size)
-{
-    char problem[BUS_PROBLEM_SIZE];
-
-    if (*writer->error) {
-        (void) snprintf(buffer, size, "%s", writer->error);
-        return buffer;
-    }
-    if (core->stuck) {
-        (void) snprintf(buffer, size, "bus '%s' does not go on", core->stuck);
-        return buffer;
-    }
-    for (unsigned i = 0; i < buses_number(&core->buses); i++) {
-        bus_get_problem(buses_at(&core->buses, i), problem);
-        if (*problem) {
-            (void) snprintf(buffer, size, "bus '%s': %s", bus_name(buses_at(&core->buses, i)), problem);
-            return buffer;
-        }
-    }
-    return reload_problem(core->reload);
-}
-
-/* "running", unless no meter answers, or some were not even asked. */
-static const char *find_state(const struct buses_counts *counts)
-{
-    return counts->live > 0 ? "running" : counts->new > 0 ? "starting" : "failed";
-}
-
-static void notify(struct core *core, const struct buses_counts *counts)
-{
-    char text[sizeof(core->notified)];
-
-    (void) snprintf(text, sizeof(text), "%u of %u meters answer", counts->live, counts->meters);
-    if (!text_equal(text, core->notified)) {
-        loop_notify_status(text);
-        (void) snprintf(core->notified, sizeof(core->notified), "%s", text);
-    }
-}
-
-/* state NULL: as the meters are. */
-static void write_status(struct core *core, const char *state)
-{
-    char error[WRITER_ERROR_SIZE + BUS_PROBLEM_SIZE];
-    struct writer_status writer;
-    struct buses_counts counts;
-    int r;
-
-    writer_get_status(core->writer, &writer);
-    writer_get_committed(core->writer, core->committed);
-    buses_count(&core->buses, &counts);
-
-    status_begin(&core->status, PROGRAM, state ? state : find_state(&counts),
-                 find_error(core, &writer, error, sizeof(error)));
-    add_meters(core);
-    report_add_clock(&core->status, core->clock.epoch.source);
-    report_add_journal(&core->status, &writer);
-    json_add_key(&core->status, "inbox");
-    text_add(&core->status, "[]");
-
-    r = status_end_and_replace(&core->status, core->setup->options->run_dir, PROGRAM);
-    if (r < 0 && !core->status_failing) {
-        log_error("the status in %s cannot be written: %s; logging goes on, but the lights will not show it",
-                  core->setup->options->run_dir, strerror(-r));
-    }
-    core->status_failing = r < 0;
-    notify(core, &counts);
 }
 
 /* Only if every bus went round lately; else the service manager ends us and begins anew. */
@@ -265,7 +122,7 @@ static void look_at_others(struct core *core)
 
 static void on_replaced(void *data, const char *name)
 {
-    if (!text_equal(name, PROGRAM ".json")) {
+    if (!text_equal(name, CORE_PROGRAM ".json")) {
         look_at_others(data);
     }
 }
@@ -335,7 +192,7 @@ static void on_tick(void *data)
     look_at_clock(core);
     look_at_others(core);
     feed_watchdog(core);
-    write_status(core, NULL);
+    core_write_status(core, NULL);
 }
 
 /* --- making and ending --- */
@@ -519,7 +376,7 @@ static enum exit_code run(struct core *core)
     begin_counters(core);
     r = buses_change_step(&core->buses, core->queue);
     if (r > 0) {
-        write_status(core, NULL);
+        core_write_status(core, NULL);
         loop_notify_ready();
         r = loop_run(core->loop);
     }
@@ -531,7 +388,7 @@ static enum exit_code run(struct core *core)
 
     loop_notify_stopping();
     all_ended = stop_all(core, &code);
-    write_status(core, "stopped");
+    core_write_status(core, "stopped");
     if (!all_ended) {
         _exit(code);  // a thread still waits for a meter or a card: it ends with the process
     }

@@ -1,68 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/acquire/queue.h"
 
-#include <assert.h>
+#include "app/acquire/queue_private.h"
+
 #include <errno.h>
-#include <math.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
-/*
- * What stands before each record in the ring. Records are never split: where one does not fit before the ring's end,
- * a filler takes the rest. All sizes are multiples of 8, so that a header always fits there.
- */
-struct header {
-    uint32_t size;        // with the header and the padding
-    uint8_t kind;         // enum record_kind, or FILLER
-    uint8_t flags;        // FLAG_MISSING, FLAG_HELD
-    uint16_t meter;
-    uint64_t boot_ms;
-    uint64_t ordinal;     // of a sample
-    uint32_t value_count; // of an event: the size of its text
-    uint16_t word_count;
-    uint16_t note_count;
-};
-
-#define FILLER       255
-#define ALIGN        8
-#define FLAG_MISSING 1
-#define FLAG_HELD    2
-
-/*
- * Positions count bytes since the ring was last empty and never wrap: tail <= next <= head <= tail + capacity.
- * From tail to next: read, but not yet released.
- */
-struct queue {
-    pthread_mutex_t mutex;
-    uint8_t *ring;
-    size_t capacity;
-    uint64_t tail, next, head;
-    uint64_t pushed, gone;     // records since the queue was made: all, and those that are no longer in the ring
-    uint64_t read;             // from tail to next
-    uint64_t samples;          // pushed, since the queue was made
-    uint64_t token;            // the reader's
-    uint64_t lost;             // for good
-    uint64_t lost_unreleased;  // went while they were read but not released: lost only after a rewind
-    struct epoch lost_epoch;   // the newest whose record went unreleased; delivered before the next record
-    bool has_lost_epoch;
-    bool epoch_is_read;
-    int fd;
-};
-
-static size_t aligned(size_t size)
-{
-    return (size + ALIGN - 1) / ALIGN * ALIGN;
-}
-
 size_t queue_sample_size(unsigned value_count, unsigned word_count)
 {
-    return aligned(sizeof(struct header) + value_count * sizeof(double) + word_count * sizeof(uint16_t));
-}
-
-static size_t row_size(unsigned value_count, unsigned word_count, unsigned note_count)
-{
-    return queue_sample_size(value_count, word_count) + aligned(note_count * sizeof(struct guard_note));
+    return queue_aligned(sizeof(struct queue_header) + value_count * sizeof(double) + word_count * sizeof(uint16_t));
 }
 
 int queue_new(size_t capacity, struct queue **ret)
@@ -75,7 +22,7 @@ int queue_new(size_t capacity, struct queue **ret)
     }
 
     // The largest record twice: one being read while another comes.
-    queue->capacity = aligned(MAX(capacity, 2 * queue_sample_size(MAX_POINTS, MAX_WORDS)));
+    queue->capacity = queue_aligned(MAX(capacity, 2 * queue_sample_size(MAX_POINTS, MAX_WORDS)));
     queue->ring = malloc(queue->capacity);  // untouched pages cost nothing until a card hangs
     queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (!queue->ring || queue->fd < 0) {
@@ -100,146 +47,6 @@ void queue_free(struct queue *queue)
     free(queue);
 }
 
-static struct header *header_at(const struct queue *queue, uint64_t position)
-{
-    return (struct header *) (queue->ring + position % queue->capacity);
-}
-
-/* The oldest record goes. */
-static void drop_oldest(struct queue *queue)
-{
-    const struct header *header = header_at(queue, queue->tail);
-    bool was_read = queue->tail < queue->next;
-
-    if (header->kind == RECORD_EPOCH) {
-        memcpy(&queue->lost_epoch, header + 1, sizeof(queue->lost_epoch));
-        queue->has_lost_epoch = true;
-        queue->epoch_is_read = was_read;
-    } else if (header->kind != FILLER) {
-        *(was_read ? &queue->lost_unreleased : &queue->lost) += 1;
-    }
-    if (header->kind != FILLER) {
-        queue->gone++;
-        queue->read -= was_read;
-    }
-    queue->tail += header->size;
-    queue->next = MAX(queue->next, queue->tail);
-}
-
-/* Room for a record of that size, in one piece. */
-static struct header *make_room(struct queue *queue, size_t size)
-{
-    size_t to_end = queue->capacity - queue->head % queue->capacity;
-    size_t filler = to_end < size ? to_end : 0;
-    struct header *header;
-
-    assert(size * 2 <= queue->capacity);
-    while (queue->head + filler + size > queue->tail + queue->capacity) {
-        drop_oldest(queue);
-    }
-    if (filler > 0) {
-        // Only size and kind: the rest of a header may not fit.
-        header = header_at(queue, queue->head);
-        header->size = (uint32_t) filler;
-        header->kind = FILLER;
-        queue->head += filler;
-    }
-    header = header_at(queue, queue->head);
-    memset(header, 0, sizeof(*header));
-    header->size = (uint32_t) size;
-    return header;
-}
-
-/* The record is whole: count it in, and wake the reader if it should look. */
-static void finish(struct queue *queue, const struct header *header, bool urgent)
-{
-    uint64_t before = queue->head - queue->tail;
-    uint64_t after = before + header->size;
-    bool half = before <= queue->capacity / 2 && after > queue->capacity / 2;
-
-    queue->head += header->size;
-    queue->pushed++;
-    (void) pthread_mutex_unlock(&queue->mutex);
-    if (urgent || half) {
-        queue_wake(queue);
-    }
-}
-
-void queue_push_row(struct queue *queue, uint16_t meter, const struct sample *sample, const struct guard_note *notes,
-                    unsigned note_count, bool keep_words, bool urgent)
-{
-    const size_t values_size = sample->value_count * sizeof(double);
-    unsigned word_count = keep_words ? sample->word_count : 0;
-    struct header *header;
-    size_t notes_size;
-    uint8_t *body;
-
-    (void) pthread_mutex_lock(&queue->mutex);
-    while (2 * row_size(sample->value_count, word_count, note_count) > queue->capacity) {
-        note_count--;  // only in a queue that is smaller than that of any configuration
-    }
-    notes_size = note_count * sizeof(*notes);
-    header = make_room(queue, row_size(sample->value_count, word_count, note_count));
-    header->kind = RECORD_SAMPLE;
-    header->meter = meter;
-    header->boot_ms = sample->boot_ms;
-    header->value_count = sample->value_count;
-    header->word_count = (uint16_t) word_count;
-    header->note_count = (uint16_t) note_count;
-    header->ordinal = queue->samples++;
-    for (unsigned i = 0; i < sample->value_count; i++) {
-        if (isnan(sample->values[i])) {
-            header->flags |= sample->reasons[i] == REASON_HELD ? FLAG_HELD : FLAG_MISSING;
-        }
-    }
-
-    body = (uint8_t *) (header + 1);
-    memcpy(body, sample->values, values_size);
-    if (notes) {
-        memcpy(body + values_size, notes, notes_size);
-    }
-    memcpy(body + values_size + notes_size, sample->words, word_count * sizeof(uint16_t));
-    finish(queue, header, urgent);
-}
-
-void queue_push_sample(struct queue *queue, uint16_t meter, const struct sample *sample, bool keep_words, bool urgent)
-{
-    queue_push_row(queue, meter, sample, NULL, 0, keep_words, urgent);
-}
-
-void queue_push_event(struct queue *queue, uint64_t boot_ms, const char *code, const char *text, bool urgent)
-{
-    size_t text_size = MIN(strlen(text), (size_t) QUEUE_TEXT_SIZE - 1);
-    struct header *header;
-    char *body;
-
-    (void) pthread_mutex_lock(&queue->mutex);
-    header = make_room(queue, aligned(sizeof(*header) + QUEUE_CODE_SIZE + text_size));
-    header->kind = RECORD_EVENT;
-    header->meter = QUEUE_NO_METER;
-    header->boot_ms = boot_ms;
-    header->value_count = (uint32_t) text_size;
-
-    body = (char *) (header + 1);
-    memset(body, 0, QUEUE_CODE_SIZE);
-    memcpy(body, code, MIN(strlen(code), (size_t) QUEUE_CODE_SIZE - 1));
-    memcpy(body + QUEUE_CODE_SIZE, text, text_size);
-    finish(queue, header, urgent);
-}
-
-void queue_push_epoch(struct queue *queue, uint64_t boot_ms, const struct epoch *epoch)
-{
-    struct header *header;
-
-    (void) pthread_mutex_lock(&queue->mutex);
-    header = make_room(queue, aligned(sizeof(*header) + sizeof(*epoch)));
-    header->kind = RECORD_EPOCH;
-    header->meter = QUEUE_NO_METER;
-    header->boot_ms = boot_ms;
-    memcpy(header + 1, epoch, sizeof(*epoch));
-    finish(queue, header, true);
-}
-
 void queue_wake(struct queue *queue)
 {
     uint64_t one = 1;
@@ -260,7 +67,7 @@ void queue_drain_wakes(struct queue *queue)
 }
 
 /* Unpack a record; the mutex is held. */
-static void unpack(const struct header *header, struct record *ret)
+static void unpack(const struct queue_header *header, struct record *ret)
 {
     const uint8_t *body = (const uint8_t *) (header + 1);
 
@@ -270,8 +77,8 @@ static void unpack(const struct header *header, struct record *ret)
     switch (ret->kind) {
     case RECORD_SAMPLE:
         ret->ordinal = header->ordinal;
-        ret->missing = header->flags & FLAG_MISSING;
-        ret->held = header->flags & FLAG_HELD;
+        ret->missing = header->flags & QUEUE_FLAG_MISSING;
+        ret->held = header->flags & QUEUE_FLAG_HELD;
         ret->value_count = header->value_count;
         ret->word_count = header->word_count;
         ret->note_count = header->note_count;
@@ -294,7 +101,7 @@ static void unpack(const struct header *header, struct record *ret)
 
 static int read_locked(struct queue *queue, struct record *ret)
 {
-    const struct header *header;
+    const struct queue_header *header;
 
     if (queue->has_lost_epoch && !queue->epoch_is_read) {
         ret->kind = RECORD_EPOCH;
@@ -305,14 +112,14 @@ static int read_locked(struct queue *queue, struct record *ret)
         return 1;
     }
 
-    if (queue->next < queue->head && header_at(queue, queue->next)->kind == FILLER) {
-        queue->next += header_at(queue, queue->next)->size;
+    if (queue->next < queue->head && queue_header_at(queue, queue->next)->kind == QUEUE_FILLER) {
+        queue->next += queue_header_at(queue, queue->next)->size;
     }
     if (queue->next == queue->head) {
         return 0;
     }
 
-    header = header_at(queue, queue->next);
+    header = queue_header_at(queue, queue->next);
     unpack(header, ret);
     queue->next += header->size;
     queue->read++;
@@ -427,9 +234,9 @@ int queue_release_until(struct queue *queue, uint64_t token, uint64_t position)
         queue->has_lost_epoch = false;  // it was pushed before these
     }
     while (queue->gone < position && queue->tail < queue->head) {
-        const struct header *header = header_at(queue, queue->tail);
+        const struct queue_header *header = queue_header_at(queue, queue->tail);
 
-        queue->gone += header->kind != FILLER;
+        queue->gone += header->kind != QUEUE_FILLER;
         queue->tail += header->size;
     }
     queue->next = queue->tail;
@@ -464,10 +271,10 @@ static void move(struct queue *queue, uint8_t *ring, size_t capacity)
     uint64_t from = queue->tail, to = 0, next = 0;
 
     while (from < queue->head) {
-        const struct header *header = header_at(queue, from);
+        const struct queue_header *header = queue_header_at(queue, from);
 
         next = from == queue->next ? to : next;
-        if (header->kind != FILLER) {
+        if (header->kind != QUEUE_FILLER) {
             memcpy(ring + to, header, header->size);
             to += header->size;
         }
@@ -485,7 +292,7 @@ int queue_grow(struct queue *queue, size_t capacity)
 {
     uint8_t *ring;
 
-    capacity = aligned(capacity);
+    capacity = queue_aligned(capacity);
     if (capacity <= queue->capacity) {
         return 0;  // only this function changes it, and one thread calls it
     }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of the core know of it. */
+
+#include "app/acquire/buses.h"
+#include "app/acquire/clock_state.h"
+#include "app/acquire/core.h"
+#include "app/acquire/learned.h"
+#include "app/acquire/loop.h"
+#include "app/acquire/others.h"
+#include "app/acquire/reload.h"
+#include "app/acquire/writer.h"
+
+#define CORE_PROGRAM "acquire"  // as its status file is called
+
+struct core {
+    const struct core_setup *setup;
+    const struct config *config;     // in force
+    struct reload *reload;
+    bool reloading;                  // as the service manager was told
+    struct loop *loop;
+    struct queue *queue;
+    struct meters *meters;
+    atomic_bool keep_words;
+    struct writer *writer;
+    struct learned *learned;
+    struct buses buses;
+    struct clock_state clock;
+    struct others others;            // the other programs
+    uint64_t start_us;
+    char directory[PATH_SIZE];       // of the journal
+    char memory[PATH_SIZE];          // where it goes on while its card cannot be used
+    atomic_uint busy_buses;
+    atomic_bool commit_wanted;
+
+    /* For the status file, kept for the next time. */
+    struct text status;
+    uint64_t committed[METERS_SLOTS];
+    double values[MAX_POINTS];
+    char notified[160];
+    bool status_failing;
+    const char *stuck;               // the bus that did not tick in time; NULL: none
+};
+
+/* core_status.c: replace the status file. state NULL: as the meters are. */
+void core_write_status(struct core *core, const char *state);
