@@ -78,11 +78,11 @@ static void add_thousands(struct text *text, double value, int decimals)
     text_add(text, "</data>");
 }
 
-void markup_add_energy(struct text *text, double wh)
+void markup_add_energy(struct text *text, double wh, bool brief)
 {
-    double size = fabs(wh);
+    double size = fabs(wh) * (brief ? 10 : 1);
 
-    add_thousands(text, wh, size < 100e3 ? 2 : size < 10e6 ? 1 : 0);
+    add_thousands(text, wh, size < 99.95e3 ? 2 : size < (brief ? 999.5e3 : 10e6) ? 1 : 0);
 }
 
 void markup_add_power(struct text *text, double w)

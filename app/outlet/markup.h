@@ -16,7 +16,7 @@ void markup_add_number(struct text *text, double value, int decimals);
 
 /*
  * An energy in kWh or a power in kW for the eye, and in Wh or W for machines: <data value="1234567">1 234.6</data>.
- * So many decimals that the last is worth knowing. NAN gives a dash.
+ * So many decimals that the last is worth knowing; brief: three digits, if they are enough. NAN gives a dash.
  */
-void markup_add_energy(struct text *text, double wh);
+void markup_add_energy(struct text *text, double wh, bool brief);
 void markup_add_power(struct text *text, double w);

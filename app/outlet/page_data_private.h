@@ -5,7 +5,7 @@
 
 #include "app/outlet/page_data.h"
 
-#define PAGE_BATCH_ROWS 64
+#define PAGE_BATCH_ROWS 256  // half a megabyte: a call opens the newest segment anew
 
 struct page_range {
     uint64_t first, last;

@@ -20,6 +20,7 @@
 #define HTML   "open-me.html"
 
 #define FIRST_GATHER_MS 400       // while the stick is open: for a page of a meter or two that is enough
+#define WHOLE_GATHER_MS 30000
 #define LATER_GATHER_MS 20
 #define AGAIN_MS        3600000   // after a failure
 #define FREE_BYTES_MIN  (4 << 20) // what is left belongs to the data
@@ -29,6 +30,7 @@ struct pages {
     char run_dir[PATH_SIZE], settings[PATH_SIZE];
     struct journal *journal;
     enum csv_format format;
+    bool whole;
 
     bool is_new;                  // the stick, to us
     double free_bytes;            // on it, about; NAN: not known
@@ -50,6 +52,7 @@ int pages_new(const struct pages_setup *setup, struct pages **ret)
 
     pages->journal = setup->journal;
     pages->format = setup->format;
+    pages->whole = setup->whole;
     pages->is_new = true;
     pages->free_bytes = NAN;
     r = text_copy(pages->appliance, sizeof(pages->appliance), setup->appliance);
@@ -241,7 +244,7 @@ static int write_html(struct pages *pages, int folder_fd, bool first)
         return 0;
     }
 
-    r = gather(pages, now_ms + (first ? FIRST_GATHER_MS : LATER_GATHER_MS));
+    r = gather(pages, now_ms + (!first ? LATER_GATHER_MS : pages->whole ? WHOLE_GATHER_MS : FIRST_GATHER_MS));
     if (r == -EAGAIN) {
         return 0;
     }

@@ -28,6 +28,7 @@ struct pages_setup {
     enum csv_format format;
     const char *run_dir;       // for <run-dir>/acquire.json
     const char *settings;      // a configuration, for the labels of meters; may be missing
+    bool whole;                // the first page is written when all of it is gathered, up to half a minute later
 };
 
 /* Strings are copied. Errors: -ENOMEM, -ENAMETOOLONG */

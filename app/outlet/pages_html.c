@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #define METER_SIZE_MAX 30000  // of one meter's part: two curves of 340 columns and 40 lines of tables
@@ -29,7 +30,7 @@ static const char style[] =
     "--grid:#2a3036;--mean:#86c0f5;--band:#2b5078;--gap:#22272c;--bar:#4f92d4}}\n"
     "*{box-sizing:border-box}\n"
     "body{margin:0 auto;padding:1rem;max-width:56rem;background:var(--paper);color:var(--ink);"
-    "font:16px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\n"
+    "font:1rem/1.45 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\n"
     "h1{font-size:1.75rem;line-height:1.2;margin:.5rem 0 .25rem}\n"
     "h2{font-size:1.3rem;line-height:1.25;margin:0 0 .25rem;overflow-wrap:anywhere}\n"
     "h3{font-size:1rem;margin:1.5rem 0 .5rem}\n"
@@ -43,10 +44,10 @@ static const char style[] =
     "font-weight:400}\n"
     "thead th{color:var(--soft);vertical-align:bottom;line-height:1.25}\n"
     "th[scope=row]{text-align:left;overflow-wrap:anywhere}\n"
-    "th small{display:block}\n"
+    "th small{display:block;font-size:.875rem;white-space:nowrap}\n"
     "a{color:inherit;text-decoration-color:var(--soft);text-underline-offset:.15em}\n"
     "figure{margin:0}\n"
-    ".plot{display:grid;grid-template-columns:3.25rem 1fr;font-size:.875rem;color:var(--soft);"
+    ".plot{display:grid;padding-top:.6rem;grid-template-columns:3.25rem 1fr;font-size:.875rem;color:var(--soft);"
     "font-variant-numeric:tabular-nums}\n"
     ".scale{position:relative}\n"
     ".scale span{position:absolute;right:.4rem;transform:translateY(50%);line-height:1;white-space:nowrap}\n"
@@ -62,9 +63,10 @@ static const char style[] =
     ".zero{stroke:var(--soft);fill:none}\n"
     ".gap{fill:var(--gap)}\n"
     ".band{fill:var(--band)}\n"
-    ".mean{stroke:var(--mean);stroke-width:1.5;fill:none;stroke-linejoin:round}\n"
+    ".mean{stroke:var(--mean);stroke-width:1.3;fill:none;stroke-linejoin:round}\n"
     ".bar{fill:var(--bar)}\n"
-    ".key{display:inline-block;width:1.1em;height:.7em;margin:0 .3em 0 .9em;vertical-align:baseline}\n"
+    ".key{white-space:nowrap;margin-left:.9em}\n"
+    ".key svg{display:inline-block;width:1.1em;height:.7em;margin-right:.3em}\n"
     ".months td.wide{width:60%;padding-left:0}\n"
     ".months svg{display:block;width:100%;height:1rem;margin-top:.2rem}\n"
     ".months th{white-space:nowrap}\n"
@@ -73,8 +75,8 @@ static const char style[] =
     "@media print{@page{margin:14mm}\n"
     ":root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#333;--line:#bbb;--grid:#ddd;--mean:#000;--band:#bbb;"
     "--gap:#eee;--bar:#777}\n"
-    "body{max-width:none;padding:0;font-size:11pt}section{break-inside:avoid}h2,h3,caption{break-after:avoid}"
-    "tr,figure{break-inside:avoid}a{text-decoration:none}}\n"
+    "html{font-size:9.5pt}body{max-width:none;padding:0}section+section,tr,figure{break-inside:avoid}"
+    "h2,h3,caption{break-after:avoid}.power{height:9rem}.energy{height:3.5rem}a{text-decoration:none}}\n"
     "</style>\n</head>\n<body>\n";
 
 /* What was made so far goes out. Returns the file's first error. */
@@ -119,11 +121,11 @@ static void find_label(const char *settings, const char *meter, char ret[static 
 
 /* --- the whole --- */
 
-void pages_html_add_energy(struct text *text, const struct page_use *use)
+void pages_html_add_energy(struct text *text, const struct page_use *use, bool brief)
 {
     switch (use->known) {
     case PAGE_NONE:
-        markup_add_energy(text, use->wh);
+        markup_add_energy(text, NAN, brief);
         break;
     case PAGE_PENDING:
         text_add(text, "<span title=\"not counted yet\">\xE2\x80\xA6</span>");
@@ -132,7 +134,7 @@ void pages_html_add_energy(struct text *text, const struct page_use *use)
         text_add(text, "<span title=\"not known for certain\">?</span>");
         break;
     case PAGE_KNOWN:
-        markup_add_energy(text, use->wh);
+        markup_add_energy(text, use->wh, brief);
         break;
     }
 }
@@ -196,7 +198,7 @@ static void add_overview(struct text *text, const struct page_data *data, struct
         text_add(text, "</a></th>");
         for (unsigned j = 0; j < ARRAY_SIZE(uses); j++) {
             text_add(text, "<td>");
-            pages_html_add_energy(text, &uses[j]);
+            pages_html_add_energy(text, &uses[j], false);
             text_add(text, "</td>");
         }
         text_add(text, "</tr>\n");

@@ -15,6 +15,7 @@
 #define ENERGY_HEIGHT 100
 #define MONTH_WIDTH   1000
 #define HOUR_MS       3600000
+#define PART_MS       (6 * HOUR_MS)  // less is not worth a word
 
 /* The curve of one meter, in kW. */
 struct curve {
@@ -180,12 +181,18 @@ static void add_day_labels(struct text *text, const struct page_data *data, unsi
                   clock_format(page_data_day(data, i - 1), false, "%d", day, sizeof(day)));
         if (with_energy) {
             text_add(text, "<b>");
-            pages_html_add_energy(text, &use);
+            pages_html_add_energy(text, &use, true);
             text_add(text, "</b>");
         }
         text_add(text, "</span>");
     }
     text_add(text, "</div>\n");
+}
+
+static void add_key(struct text *text, const char *class, const char *path, const char *words)
+{
+    text_addf(text, " <span class=\"key\"><svg viewBox=\"0 0 2 2\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
+                    "<path class=\"%s\" d=\"%s\"/></svg>%s</span>", class, path, words);
 }
 
 void pages_html_add_days(struct text *text, const struct page_data *data, unsigned meter)
@@ -203,13 +210,11 @@ void pages_html_add_days(struct text *text, const struct page_data *data, unsign
               page_calendar_name(page_data_day(data, PAGE_DAYS - 1), PAGE_DAY, from),
               page_calendar_name(page_data_day(data, 0), PAGE_DAY, to));
     if (buckets && *who->power) {
-        text_add(text, "<figcaption class=\"soft\">Power in kW"
-                       "<svg class=\"key\" viewBox=\"0 0 2 2\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
-                       "<path class=\"mean\" d=\"M0 1h2\"/></svg>mean of half an hour"
-                       "<svg class=\"key\" viewBox=\"0 0 2 2\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
-                       "<path class=\"band\" d=\"M0 0h2v2h-2z\"/></svg>lowest to highest"
-                       "<svg class=\"key\" viewBox=\"0 0 2 2\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
-                       "<path class=\"gap\" d=\"M0 0h2v2h-2z\"/></svg>no reading</figcaption>\n");
+        text_add(text, "<figcaption class=\"soft\">Power in kW");
+        add_key(text, "mean", "M0 1h2", "mean of half an hour");
+        add_key(text, "band", "M0 0h2v2h-2z", "lowest to highest");
+        add_key(text, "gap", "M0 0h2v2h-2z", "no reading");
+        text_add(text, "</figcaption>\n");
     }
     text_add(text, "<div class=\"plot\">\n");
     if (buckets && *who->power) {
@@ -222,14 +227,32 @@ void pages_html_add_days(struct text *text, const struct page_data *data, unsign
     text_add(text, "</div>\n</figure>\n");
 }
 
+/* Where readings begin late or end early: a part of a month is not to be taken for the month. */
+static void add_part(struct text *text, const struct page_data *data, unsigned meter, unsigned month)
+{
+    struct page_use use = page_data_month_use(data, meter, 0, month);
+    char from[PAGE_CALENDAR_SIZE], to[PAGE_CALENDAR_SIZE];
+
+    if (use.known != PAGE_KNOWN ||
+        (use.from_ms < page_data_month(data, month) + PART_MS &&
+         (month == 0 || use.to_ms >= page_data_month(data, month - 1) - PART_MS))) {
+        return;
+    }
+
+    text_addf(text, "<small>%s \xE2\x80\x93 %s</small>", page_calendar_name(use.from_ms, PAGE_DAY, from),
+              page_calendar_name(use.to_ms, PAGE_DAY, to));
+}
+
 /* A line of the table of months, with its bar. */
 static void add_month(struct text *text, const struct page_data *data, unsigned meter, unsigned month, double max_wh)
 {
     const struct page_meter *who = &page_data_meters(data)->meters[meter];
     char name[PAGE_CALENDAR_SIZE];
 
-    text_addf(text, "<tr><th scope=\"row\">%s</th><td class=\"wide\">",
+    text_addf(text, "<tr><th scope=\"row\">%s",
               page_calendar_name(page_data_month(data, month), PAGE_MONTH_LONG, name));
+    add_part(text, data, meter, month);
+    text_add(text, "</th><td class=\"wide\">");
     for (unsigned i = 0; i < PAGE_SERIES; i++) {
         struct page_use use = page_data_month_use(data, meter, i, month);
 
@@ -241,7 +264,7 @@ static void add_month(struct text *text, const struct page_data *data, unsigned 
         text_add(text, i == 0 ? "</td>" : "");
         if (*who->energy[i]) {
             text_add(text, "<td>");
-            pages_html_add_energy(text, &use);
+            pages_html_add_energy(text, &use, false);
             text_add(text, "</td>");
         }
     }

@@ -72,7 +72,7 @@ static void add_line(struct text *text, const struct page_data *data, unsigned m
             text_add(text, "</th>");
         }
         text_add(text, "<td>");
-        pages_html_add_energy(text, &use);
+        pages_html_add_energy(text, &use, false);
         text_add(text, "</td>");
     }
     if (*who->power && is_day) {

@@ -5,8 +5,8 @@
 
 #include "app/outlet/page_data.h"
 
-/* "Sat 21 Nov" and the like of a newest period get "so far". */
-void pages_html_add_energy(struct text *text, const struct page_use *use);
+/* A number, or a sign that there is none. brief: where there is little room. */
+void pages_html_add_energy(struct text *text, const struct page_use *use, bool brief);
 
 /* One meter: its table, the curve of the last days, its months, and what is to be said of its readings. */
 void pages_html_add_meter(struct text *text, const struct page_data *data, unsigned meter, const char *label);

@@ -45,6 +45,7 @@ struct stick_service {
     struct stick_report told;
     uint64_t passed;
     bool gap_told;
+    bool once;                      // nobody comes again for what is not ready yet
 };
 
 static void close_stick(struct stick_service *service)
@@ -194,7 +195,7 @@ void stick_service_free(struct stick_service *service)
 static int open_pages(struct stick_service *service, struct journal *journal)
 {
     struct pages_setup setup = { .appliance = service->appliance, .journal = journal, .format = service->format,
-                                 .run_dir = service->run_dir };
+                                 .run_dir = service->run_dir, .whole = service->once };
     char path[PATH_SIZE];
     int r;
 
@@ -402,6 +403,7 @@ int stick_service_flush(struct stick_service *service, uint64_t most_ms)
     uint64_t until_ms = most_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + most_ms;
     int r;
 
+    service->once = most_ms == UINT64_MAX;
     service->in = stick_root_is_in(root);
     do {
         r = service->in ? burst(service, until_ms) : -ENODEV;
