@@ -41,6 +41,38 @@ static void test_an_edited_boot_file_is_kept(void)
     end();
 }
 
+/* Fault 38: the power goes in a burst, and the time is known when it is back. */
+static void test_38_what_a_burst_left_that_was_cut_off_does_not_keep_a_boot_file(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        bool stays;
+    } tails[] = {
+        { "2.000,,,Um,2,,2\r\n", 17, false },
+        { "2.000,,,Um,2", 12, false },
+        { "2.000,,,Um,2,,2\r\n\0\0\0", 20, false },
+        { "\0\0\0\0\0\0", 6, false },
+        { "2.000,,,Um,9", 12, true },
+        { "\0\0note", 6, true },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(tails); i++) {
+        begin(CLOCK_UNKNOWN);
+        add_row(1000, 1);
+        burst();
+        add_row(2000, 2);
+        append("here/kitchen/boot-1.csv", tails[i].bytes, tails[i].size);
+        begin_boot(BOOT_A, CLOCK_NTP);
+        CHECK_EQ(journal_commit(writer, 3000), 0);
+        burst();
+        CHECK_EQ(exists("here/kitchen/boot-1.csv"), tails[i].stays);
+        check_content(DAY, HEADER "2026-11-20T10:00:01.000Z,2026-11-20 11:00:01,Cm,1,,1\r\n"
+                           "2026-11-20T10:00:02.000Z,2026-11-20 11:00:02,Cm,2,,2\r\n");
+        end();
+    }
+}
+
 static void test_a_boot_that_never_knew_the_time_keeps_its_file_and_holds_nothing_up(void)
 {
     begin(CLOCK_UNKNOWN);
@@ -108,6 +140,7 @@ static void test_a_shortened_energy_scribe_file_goes_on_in_the_next_revision(voi
 }
 
 TESTS(test_unknown_times_wait_in_the_boots_file_and_move_when_the_clock_is_known, test_an_edited_boot_file_is_kept,
+      test_38_what_a_burst_left_that_was_cut_off_does_not_keep_a_boot_file,
       test_a_boot_that_never_knew_the_time_keeps_its_file_and_holds_nothing_up,
       test_energy_scribe_files_are_named_by_their_first_row,
       test_a_shortened_energy_scribe_file_goes_on_in_the_next_revision)

@@ -120,6 +120,34 @@ int stick_of_journal(struct stick *stick, int r)
     return r;
 }
 
+/*
+ * Remove a file whose rows stand in dated files by now, if it is ours alone; one that was named and of which nothing
+ * was durable is, whatever it holds. Returns 1 if it is removed, 0 if it stays.
+ */
+static int remove_undated(struct stick *stick, struct stick_file *file)
+{
+    auto_text struct text next = {};
+    int r;
+
+    r = stick_file_check(file, stick->folder_fd);
+    if (r <= 0) {
+        return r == -ENOENT ? 0 : r;
+    }
+
+    if (file->at.length > 0 && (uint64_t) file->seen.st_size > file->at.length) {
+        r = stick_file_render_next(file, stick->render, stick->journal, &next);
+        if (r < 0) {
+            return r == -EBADMSG ? 0 : stick_of_journal(stick, r);
+        }
+        r = stick_file_is_tail_ours(file, stick->folder_fd, &next);
+        if (r <= 0) {
+            return r;
+        }
+    }
+
+    return unlinkat(stick->folder_fd, file->at.name, 0) < 0 && errno != ENOENT ? -errno : 1;
+}
+
 /* Files of rows of unknown time that stand in dated files by now, or that never will. */
 static int finish_undated(struct stick *stick)
 {
@@ -138,17 +166,11 @@ static int finish_undated(struct stick *stick)
         if (known < 0) {
             return stick_of_journal(stick, known);
         }
-        r = known ? stick_file_check(file, stick->folder_fd) : 0;
-        if (r < 0 && r != -ENOENT) {
+        r = known ? remove_undated(stick, file) : 0;
+        if (r < 0) {
             return r;
         }
-        // One that was named and of which nothing was durable is ours whatever it holds.
-        if (r == 1 && ((uint64_t) file->seen.st_size == file->at.length || file->at.length == 0)) {
-            if (unlinkat(stick->folder_fd, file->at.name, 0) < 0 && errno != ENOENT) {
-                return -errno;
-            }
-            gone = true;
-        }
+        gone |= r > 0;
         stick_remove_file(stick, i - 1);
         stick->changed = true;
     }

@@ -61,6 +61,14 @@ int stick_file_add_again(struct stick_file *file, struct render *render, struct 
 int stick_file_prove(struct stick_file *file, struct render *render, struct journal *journal,
                      const struct place *place, const struct journal_row *row, int fd) MUST_CHECK;
 
+/*
+ * What a burst would append to a file of rows of unknown time, about a sector of it; and whether what stands behind the
+ * cursor there may be what one left that was cut off (1), or is somebody's (0).
+ */
+int stick_file_render_next(const struct stick_file *file, struct render *render, struct journal *journal,
+                           struct text *ret) MUST_CHECK;
+int stick_file_is_tail_ours(const struct stick_file *file, int folder_fd, const struct text *next) MUST_CHECK;
+
 /* Remember which seqs the lines of a file end with. */
 int stick_file_hold(struct stick_file *file, int fd) MUST_CHECK;
 

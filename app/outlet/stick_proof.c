@@ -8,10 +8,12 @@
 #include "app/outlet/tree.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
-#define CHUNK_SIZE 16384
+#define CHUNK_SIZE  16384
+#define SECTOR_SIZE 512  // no stick writes less at once
 
 /* Walks a meter's rows that belong to one file. */
 struct walk {
@@ -255,6 +257,63 @@ int stick_file_prove(struct stick_file *file, struct render *render, struct jour
     file->at.first = last ? first : 0;
     file->at.last = last;
     return 1;
+}
+
+int stick_file_render_next(const struct stick_file *file, struct render *render, struct journal *journal,
+                           struct text *ret)
+{
+    CLEANUP(walk_clear) struct walk walk = {};
+    struct place place = { .meter = file->at.meter, .boot = file->at.boot, .undated = file->at.undated };
+    const struct journal_row *row;
+    int r;
+
+    place.prefix = strcspn(file->at.name, ".");
+    if (stick_file_revision(file->at.name) > 0) {
+        place.prefix = (size_t) (strrchr(file->at.name, '-') - file->at.name);
+    }
+    (void) snprintf(place.base, sizeof(place.base), "%.*s", (int) place.prefix, file->at.name);
+
+    r = walk_begin(&walk, render, journal, &place, file->at.last);
+    while (r >= 0 && ret->size < SECTOR_SIZE) {
+        r = walk_next(&walk, &row);
+        if (r == 0) {
+            return 0;
+        }
+        if (r > 0) {
+            r = render_add_row(render, &place, row, ret);
+        }
+    }
+
+    return MIN(r, 0);
+}
+
+/*
+ * A stick writes whole sectors. So the rest of the one with our last byte is what was there when that became durable,
+ * zeroes, or what we were about to write; what a person adds begins there, too. Behind it anything may stand after a
+ * cut: the size comes to the stick by itself, and a cluster shows what it held before.
+ */
+int stick_file_is_tail_ours(const struct stick_file *file, int folder_fd, const struct text *next)
+{
+    auto_close int fd = tree_open(folder_fd, file->at.name, O_RDONLY);
+    char tail[SECTOR_SIZE];
+    size_t room = SECTOR_SIZE - (size_t) (file->at.length % SECTOR_SIZE), equal = 0;
+    ssize_t size;
+
+    if (fd < 0) {
+        return fd;
+    }
+    size = pread(fd, tail, room, (off_t) file->at.length);
+    if (size < 0) {
+        return -errno;
+    }
+
+    while (equal < MIN((size_t) size, next->size) && tail[equal] == next->data[equal]) {
+        equal++;
+    }
+    while (equal < (size_t) size && tail[equal] == '\0') {
+        equal++;
+    }
+    return equal == (size_t) size;
 }
 
 static int compare_seqs(const void *a, const void *b)

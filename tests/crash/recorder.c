@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct recorder recorder;
@@ -85,9 +87,27 @@ static bool is_shared_memory(const char *name)
     return length > 4 && strcmp(name + length - 4, "-shm") == 0;
 }
 
-static void opened(int fd, const char *path, int flags)
+static bool is_ours(int fd)
 {
-    const char *name = inside(path);
+    return recorder.on && fd >= 0 && fd < FDS_MAX && recorder.fds[fd].used;
+}
+
+/* The same of a path below an open directory, in `buffer`. */
+static const char *inside_at(int directory_fd, const char *path, char buffer[static RECORDER_NAME_SIZE])
+{
+    if (*path == '/' || directory_fd == AT_FDCWD) {
+        return inside(path);
+    }
+    if (!is_ours(directory_fd)) {
+        return NULL;
+    }
+    snprintf(buffer, RECORDER_NAME_SIZE, "%s%s%s", recorder.fds[directory_fd].name,
+             *recorder.fds[directory_fd].name ? "/" : "", path);
+    return buffer;
+}
+
+static void opened(int fd, const char *name, int flags)
+{
     struct stat status;
     int at;
 
@@ -112,11 +132,6 @@ static void opened(int fd, const char *path, int flags)
         (void) add(RESIZE, recorder.names[at].file, NULL);
     }
     recorder.fds[fd].file = recorder.names[at].file;
-}
-
-static bool is_ours(int fd)
-{
-    return recorder.on && fd >= 0 && fd < FDS_MAX && recorder.fds[fd].used;
 }
 
 static void wrote(int fd, const void *bytes, ssize_t size, off64_t offset)
@@ -163,8 +178,29 @@ int open(const char *path, int flags, ...)
     mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(list, mode_t) : 0;
     va_end(list);
     fd = REAL(open)(path, flags, mode);
-    opened(fd, path, flags);
+    opened(fd, inside(path), flags);
     return fd;
+}
+
+/* openat2() has no function in the C library. */
+long syscall(long number, ...)
+{
+    char buffer[RECORDER_NAME_SIZE];
+    long arguments[6], r;
+    va_list list;
+
+    va_start(list, number);
+    for (int i = 0; i < 6; i++) {
+        arguments[i] = va_arg(list, long);
+    }
+    va_end(list);
+    r = REAL(syscall)(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+    if (number == SYS_openat2) {
+        const struct open_how *how = (const void *) arguments[2];
+
+        opened((int) r, inside_at((int) arguments[0], (const char *) arguments[1], buffer), (int) how->flags);
+    }
+    return r;
 }
 
 int open64(const char *path, int flags, ...)
@@ -233,6 +269,15 @@ int fdatasync(int fd)
     return synced(fd, REAL(fdatasync));
 }
 
+int syncfs(int fd)
+{
+    if (is_ours(fd)) {
+        (void) add(SYNC_FS, 0, NULL);
+        return 0;
+    }
+    return recorder.forget_syncs ? 0 : REAL(syncfs)(fd);
+}
+
 int rename(const char *from, const char *to)
 {
     const char *name = inside(from), *other = inside(to);
@@ -249,17 +294,35 @@ int rename(const char *from, const char *to)
     return r;
 }
 
-int unlink(const char *path)
+static void unlinked(const char *name)
 {
-    const char *name = inside(path);
-    int r = REAL(unlink)(path);
-
-    if (r == 0 && name && !is_shared_memory(name)) {
+    if (name && !is_shared_memory(name)) {
         int at = find_name(name);
 
         assert(at >= 0);
         (void) add(UNLINK, recorder.names[at].file, name);
         recorder.names[at].name[0] = '\0';
+    }
+}
+
+int unlink(const char *path)
+{
+    int r = REAL(unlink)(path);
+
+    if (r == 0) {
+        unlinked(inside(path));
+    }
+    return r;
+}
+
+int unlinkat(int directory_fd, const char *path, int flags)
+{
+    char buffer[RECORDER_NAME_SIZE];
+    int r = REAL(unlinkat)(directory_fd, path, flags);
+
+    if (r == 0) {
+        assert(flags == 0 || !inside_at(directory_fd, path, buffer));  // nobody removes a directory
+        unlinked(inside_at(directory_fd, path, buffer));
     }
     return r;
 }
@@ -268,6 +331,18 @@ int mkdir(const char *path, mode_t mode)
 {
     const char *name = inside(path);
     int r = REAL(mkdir)(path, mode);
+
+    if (r == 0 && name) {
+        (void) add(MAKE_DIR, 0, name);
+    }
+    return r;
+}
+
+int mkdirat(int directory_fd, const char *path, mode_t mode)
+{
+    char buffer[RECORDER_NAME_SIZE];
+    const char *name = inside_at(directory_fd, path, buffer);
+    int r = REAL(mkdirat)(directory_fd, path, mode);
 
     if (r == 0 && name) {
         (void) add(MAKE_DIR, 0, name);

@@ -17,6 +17,11 @@
  * - What was done in a directory is kept or lost from some point on, in its order, each directory by itself.
  * - Mapped memory (the -shm) is not recorded: an image has the file empty, or old garbage in it, or not at all.
  * - fsync is honest. A card that lies about it is not in this model; nor are sectors that go bad.
+ *
+ * FAT and exFAT (recorder_image.fat) keep less in order, and forget nothing of what stood in a cluster before:
+ * - What is not durable in a directory is there or not, each name by itself: they stand in different sectors.
+ * - A size that is there without its bytes shows zeroes, noise, or what another file held there.
+ * - syncfs writes everything and flushes nothing: what came before it is durable with the next fsync of anything.
  */
 
 #include <stdbool.h>
@@ -45,6 +50,7 @@ uint64_t recorder_marked(size_t cut);
 struct recorder_image {
     size_t cut;
     bool reordered;      // false: all before the cut is on the card, and nothing after it
+    bool fat;            // as a stick, not as a card with ext4
     size_t sector_size;  // 512 or 4096
     uint64_t seed;       // of what is kept and lost
 };

@@ -4,6 +4,8 @@
 
 #include "tests/crash/recorder_private.h"
 
+#include "app/base/macros.h"
+
 #include <assert.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@ struct directory {
 struct building {
     const struct recorder_image *image;
     uint64_t seed;
+    size_t all_durable;        // everything before this operation
     size_t *durable;           // [file_count] all before this operation
     struct content *contents;  // [file_count]
     struct directory directories[16];
@@ -35,14 +38,44 @@ struct building {
     unsigned entry_count;
 };
 
-static void resize(struct content *content, size_t size)
+/* What stands where nothing has been written: on FAT, as a stick was used before, zeroes, noise, or bytes of ours. */
+static void fill(struct building *building, uint8_t *bytes, size_t size)
+{
+    uint64_t style = building->image->fat ? recorder_random(&building->seed) % 4 : 0;
+    const struct recorder_operation *old = NULL;
+
+    if (style == 1) {
+        for (size_t i = 0; i < size; i++) {
+            bytes[i] = (uint8_t) recorder_random(&building->seed);
+        }
+        return;
+    }
+    if (style > 1) {
+        old = &recorder.operations[recorder_random(&building->seed) % recorder.count];
+    }
+    if (!old || old->size == 0) {
+        memset(bytes, 0, size);
+        return;
+    }
+    for (size_t i = 0, from = recorder_random(&building->seed) % old->size; i < size; i++) {
+        bytes[i] = old->bytes[(from + i) % old->size];
+    }
+}
+
+static void resize(struct building *building, struct content *content, size_t size)
 {
     if (size > content->capacity) {
         content->capacity = size * 2;
         content->bytes = recorder_must(realloc(content->bytes, content->capacity));
     }
     if (size > content->size) {
-        memset(content->bytes + content->size, 0, size - content->size);
+        size_t sector_end = (content->size + building->image->sector_size - 1) / building->image->sector_size
+                            * building->image->sector_size;
+        size_t zeroes = MIN(sector_end, size) - content->size;
+
+        // the rest of a sector was written with the bytes before it
+        memset(content->bytes + content->size, 0, zeroes);
+        fill(building, content->bytes + content->size + zeroes, size - content->size - zeroes);
     }
     content->size = size;
 }
@@ -59,14 +92,14 @@ static void write_some(struct building *building, struct content *content,
         return;
     }
     if (end > content->size && (style == 1 || recorder_random(&building->seed) % 2)) {
-        resize(content, end);
+        resize(building, content, end);
     }
     for (size_t at = (size_t) operation->offset; at < end;) {
         size_t next = at / sector * sector + sector < end ? at / sector * sector + sector : end;
 
         if (style == 1 || recorder_random(&building->seed) % 2) {
             if (next > content->size) {
-                resize(content, next);
+                resize(building, content, next);
             }
             memcpy(content->bytes + at, operation->bytes + (at - operation->offset), next - at);
         }
@@ -78,15 +111,16 @@ static void apply_to_file(struct building *building, size_t index)
 {
     const struct recorder_operation *operation = &recorder.operations[index];
     struct content *content = &building->contents[operation->file];
-    bool sure = !building->image->reordered || index < building->durable[operation->file];
+    bool sure = !building->image->reordered || index < building->all_durable ||
+                index < building->durable[operation->file];
 
     if (operation->kind == RESIZE) {
         if (sure || recorder_random(&building->seed) % 2) {
-            resize(content, (size_t) operation->offset);
+            resize(building, content, (size_t) operation->offset);
         }
     } else if (sure) {
         if (operation->offset + operation->size > content->size) {
-            resize(content, (size_t) operation->offset + operation->size);
+            resize(building, content, (size_t) operation->offset + operation->size);
         }
         memcpy(content->bytes + operation->offset, operation->bytes, operation->size);
     } else {
@@ -124,10 +158,16 @@ static bool is_of_directory(enum recorder_kind kind)
 static void find_durable(struct building *building)
 {
     char parent[RECORDER_NAME_SIZE];
+    size_t written = 0;
 
     for (size_t i = 0; i < building->image->cut; i++) {
         const struct recorder_operation *operation = &recorder.operations[i];
 
+        if (operation->kind == SYNC_FS) {
+            written = i;
+        } else if (operation->kind == SYNC || operation->kind == SYNC_DIR) {
+            building->all_durable = written;
+        }
         if (operation->kind == SYNC) {
             building->durable[operation->file] = i;
         } else if (operation->kind == SYNC_DIR) {
@@ -139,7 +179,10 @@ static void find_durable(struct building *building)
     }
     for (unsigned i = 0; i < building->directory_count; i++) {
         struct directory *directory = &building->directories[i];
-        size_t rest = building->image->cut - directory->kept;
+        size_t rest;
+
+        directory->kept = MAX(directory->kept, building->all_durable);
+        rest = building->image->cut - directory->kept;
 
         directory->kept = !building->image->reordered ? building->image->cut
                           : recorder_random(&building->seed) % 3 == 0
@@ -186,7 +229,9 @@ static void apply_to_directory(struct building *building, size_t index)
 
     parent_of(operation->name, parent);
     if (index >= find_directory(building, parent)->kept) {
-        return;
+        if (!building->image->fat || !building->image->reordered || recorder_random(&building->seed) % 2) {
+            return;
+        }
     }
     switch (operation->kind) {
     case CREATE:
@@ -206,6 +251,7 @@ static void apply_to_directory(struct building *building, size_t index)
     case RESIZE:
     case SYNC:
     case SYNC_DIR:
+    case SYNC_FS:
     case MARK:
         break;
     }
@@ -251,6 +297,7 @@ static void write_entries(struct building *building, const char *root)
         parent_of(building->entries[i].name, parent);
         snprintf(path, sizeof(path), "%s/%s", root, building->entries[i].name);
         if (file == -2 || (*parent && find_entry(building, parent) < 0)) {
+            building->entries[i].file = -2;
             continue;  // not there, or in a directory that is not
         }
         if (file == -1) {

@@ -20,6 +20,7 @@ enum recorder_kind {
     UNLINK,    // name
     MAKE_DIR,  // name
     SYNC_DIR,  // name of the directory
+    SYNC_FS,
     MARK,      // offset
 };
 
