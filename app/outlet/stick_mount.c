@@ -163,6 +163,22 @@ static int translate(int error)
     return -error;
 }
 
+void stick_mount_clear(const char *parent, const char *name)
+{
+    struct stat above, status;
+    char path[PATH_SIZE];
+
+    if (file_path(path, sizeof(path), parent, name) < 0 || stat(parent, &above) < 0 || lstat(path, &status) < 0 ||
+        status.st_dev == above.st_dev) {
+        return;
+    }
+
+    log_info("%s is still mounted, since a process was killed: unmounting it", path);
+    if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
+        log_debug("%s: not unmounted (%s)", path, strerror(errno));  // it is found to be in use
+    }
+}
+
 int stick_mount(int device_fd, enum volume_kind kind, const char *parent, const char *name, int *ret_fd)
 {
     auto_close int point_fd = -1, root_fd = -1;
@@ -172,14 +188,6 @@ int stick_mount(int device_fd, enum volume_kind kind, const char *parent, const 
 
     r = file_path(path, sizeof(path), parent, name);
     if (r >= 0) {
-        r = open_point(parent, name, &point_fd);
-    }
-    if (r == -EEXIST) {
-        // Of a process of ours that was killed: the namespace outlived it.
-        log_info("%s is still mounted: unmounting it", path);
-        if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
-            return -errno;
-        }
         r = open_point(parent, name, &point_fd);
     }
     if (r < 0) {

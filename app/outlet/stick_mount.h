@@ -17,17 +17,23 @@
 int stick_mount_make_private(const char *parent) MUST_CHECK;
 
 /*
- * Mount a device at <parent>/<name>, which is made if it is not there, must be ours alone and empty. What an earlier
- * process of ours left mounted there is unmounted first. *ret_fd is the root of the volume.
+ * Unmount what a process of ours left mounted at <parent>/<name> when it was killed. Else the kernel does that, unless
+ * other processes live in the same namespace.
+ */
+void stick_mount_clear(const char *parent, const char *name);
+
+/*
+ * Mount a device at <parent>/<name>, which is made if it is not there, must be ours alone and empty. *ret_fd is the
+ * root of the volume.
  *
  * Errors: -EROFS  write-protected      -EMEDIUMTYPE  the kernel does not know the file system
  *         -EUCLEAN  the kernel does not accept it, or it is not what is mounted now
- *         -EBUSY  in use by another program      -ENOTEMPTY, -EPERM  the directory is not as it must be
+ *         -EBUSY  in use by another program      -ENOTEMPTY, -EPERM, -EEXIST  the directory is not as it must be
  *         -EACCES  we may not mount      and those of mount(2)
  */
 int stick_mount(int device_fd, enum volume_kind kind, const char *parent, const char *name, int *ret_fd) MUST_CHECK;
 
-/* Unmount it; its descriptors are closed. Errors: those of umount2(2), and it is unmounted when nothing is open there */
+/* Unmount it; its descriptors are closed. Errors: those of umount2(2); it goes then when nothing is open there. */
 int stick_mount_end(const char *parent, const char *name) MUST_CHECK;
 
 /*

@@ -257,6 +257,7 @@ static int mount_it(struct stick_volume *volume)
         return fail(volume, -EIO, "mounting is not allowed: CAP_SYS_ADMIN is needed");
     case -EPERM:
     case -ENOTEMPTY:
+    case -EEXIST:
         return fail(volume, -EIO, "%s/%s is not an empty directory of our own", volume->parent, volume->name);
     case -ENOENT:
     case -ENXIO:
@@ -272,6 +273,7 @@ static int open_volume(struct stick_volume *volume, stick_root_tell *tell, void 
     auto_close int fd = -1;
     int r, protected = 0;
 
+    stick_mount_clear(volume->parent, volume->name);
     r = claim(volume, &fd);
     if (r >= 0) {
         r = look(volume, fd);
