@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // link: ms_drivers
-// share: 30
+// share: 27
 //
 // Bytes from a Current Cost display, in two pieces, as a port gives them.
 

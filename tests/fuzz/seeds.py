@@ -36,6 +36,29 @@ CURSOR = (b'{"journal":"0f0e0d0c-0000-4000-8000-000000000001","generation":7,"da
           b'"files":[["kitchen/20261120.csv",8,1,2,3,1,0,0]]')
 
 
+def sector(head, *parts):
+    """A first sector: its beginning, and more at offsets."""
+    content = bytearray(head.ljust(510, b"\0") + b"\x55\xaa")
+    for offset, part in parts:
+        content[offset:offset + len(part)] = part
+    return bytes(content)
+
+
+# As mkfs.vfat and mkfs.exfat begin them; fuzz_volume takes the last bytes for those of the FAT and of FSInfo
+FSINFO = b"RRaA" + bytes(480) + b"rrAa\xfd\xf7\1\0\2\0\0\0" + bytes(14) + b"\x55\xaa"
+SERIAL = b"\x80\0\x29\xcd\xab\x34\x12"
+VOLUMES = (
+    sector(bytes.fromhex("eb3c906d6b66732e66617400020401000200020010f803001000 02"), (36, SERIAL)),
+    sector(bytes.fromhex("eb3c906d6b66732e666174000204040002000200 00f840002000 0400 00000000 00000100"), (36, SERIAL)),
+    sector(bytes.fromhex("eb58906d6b66732e6661740002012000020000 0000f800002000 0800 00000000 00000200 f1030000"),
+           (44, b"\2\0\0\0\1\0\6"), (64, SERIAL)) + FSINFO,
+    sector(b"\xebv\x90EXFAT   ", (72, bytes.fromhex("0000020000000000000800008000000000100000003e000005000000e3f15d7f"
+                                                     "0001000009030180"))) + bytes(12 * 512),
+    sector(b"\xebR\x90NTFS    "), sector(b"", (446, bytes.fromhex("800101000cfeffff0008000000002000"))),
+    bytes(1080) + b"\x53\xef" + bytes(32769 - 1082) + b"CD001" + bytes(65600 - 32774) + b"_BHRfS_M",
+)
+
+
 def exchanges(path):
     """(framing, request, answer) of each exchange of a capture."""
     framing, request = "rtu", b""
@@ -78,6 +101,8 @@ def main():
     for number, text in enumerate(STORED):
         put("fuzz_stored", number, text)
     put("fuzz_cursor", 0, CURSOR)
+    for number, content in enumerate(VOLUMES):
+        put("fuzz_volume", number, content)
     for model in sorted(MODELS.glob("*.meter")):
         put("fuzz_model", model.stem, model.read_bytes())
     for capture in sorted((TESTS / "captures").glob("*/*.capture")):
