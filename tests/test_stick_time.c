@@ -27,6 +27,28 @@ static void test_unknown_times_wait_in_the_boots_file_and_move_when_the_clock_is
     end();
 }
 
+static void test_44_files_of_unknown_time_with_other_columns_all_go_when_the_clock_is_known(void)
+{
+    begin(CLOCK_UNKNOWN);
+    add_row(1000, 1);
+    burst();
+    add_meter("kitchen", "schneider-iem2150", "power_active", "W");
+    add_row(2000, 2);
+    burst();
+    add_row(3000, 3);
+    burst();
+    check_content("here/kitchen/boot-1.csv", "boot_s," HEADER "1.000,,,Um,1,,1\r\n");
+    check_content("here/kitchen/boot-1-r1.csv", "boot_s,utc,local,quality,power_active_w,power_factor,seq\r\n"
+                                                "2.000,,,Um,2,,2\r\n3.000,,,Um,3,,3\r\n");
+    CHECK(!exists("here/kitchen/boot-1-r2.csv"));
+    begin_boot(BOOT_A, CLOCK_NTP);
+    burst();
+    CHECK(exists(DAY_R1));
+    CHECK(!exists("here/kitchen/boot-1.csv"));
+    CHECK(!exists("here/kitchen/boot-1-r1.csv"));
+    end();
+}
+
 static void test_an_edited_boot_file_is_kept(void)
 {
     begin(CLOCK_UNKNOWN);
@@ -139,7 +161,8 @@ static void test_a_shortened_energy_scribe_file_goes_on_in_the_next_revision(voi
     end();
 }
 
-TESTS(test_unknown_times_wait_in_the_boots_file_and_move_when_the_clock_is_known, test_an_edited_boot_file_is_kept,
+TESTS(test_unknown_times_wait_in_the_boots_file_and_move_when_the_clock_is_known,
+      test_44_files_of_unknown_time_with_other_columns_all_go_when_the_clock_is_known, test_an_edited_boot_file_is_kept,
       test_38_what_a_burst_left_that_was_cut_off_does_not_keep_a_boot_file,
       test_a_boot_that_never_knew_the_time_keeps_its_file_and_holds_nothing_up,
       test_energy_scribe_files_are_named_by_their_first_row,

@@ -183,6 +183,14 @@ static void end_life(void)
     end();
 }
 
+static void learn_the_time(void)
+{
+    char boot_id[40];
+
+    memcpy(boot_id, epoch.boot_id, sizeof(epoch.boot_id));
+    begin_boot(boot_id, CLOCK_NTP);
+}
+
 /* What happens to the journal between two bursts. */
 static void live_on(void)
 {
@@ -206,7 +214,7 @@ static void live_on(void)
     }
     case 4:
     case 5:
-        begin_boot(epoch.boot_id, CLOCK_NTP);
+        learn_the_time();
         break;
     }
     add_slices(1 + (unsigned) device_random(device_random(8) ? 6 : 60));
@@ -248,7 +256,7 @@ static void live(uint64_t seed, unsigned yanks)
         count += yank_some(1 + (unsigned) device_random(8));
         live_on();
     }
-    begin_boot(epoch.boot_id, CLOCK_NTP);
+    learn_the_time();
     add_slices(1);
     burst_anew();
     burst_anew();

@@ -192,19 +192,27 @@ static int replace_file(struct stick *stick, unsigned index, const struct place 
     return 0;
 }
 
-/* Whether there is one for that place: most often the next, for rows come slice by slice in the order of the meters. */
+/*
+ * Whether there is one for that place, the newest revision of it. Most often it is the next, since rows come slice by
+ * slice in the order of the meters; only of rows of unknown time several revisions are listed.
+ */
 static bool look_for_file(struct stick *stick, const struct place *place, unsigned *ret_index)
 {
-    for (unsigned i = 0; i < stick->file_count; i++) {
-        unsigned index = (stick->found_file + 1 + i) % stick->file_count;
+    unsigned first = stick->found_file + 1, newest = 0;
+    bool found = false;
 
-        if (stick_file_is_for(stick->files[index], place)) {
+    for (unsigned i = 0; i < stick->file_count && !(found && !place->undated); i++) {
+        unsigned index = (first + i) % stick->file_count;
+        unsigned revision = stick_file_revision(stick->files[index]->at.name);
+
+        if (stick_file_is_for(stick->files[index], place) && (!found || revision > newest)) {
             *ret_index = stick->found_file = index;
-            return true;
+            newest = revision;
+            found = true;
         }
     }
 
-    return false;
+    return found;
 }
 
 /* The file that a row of that place goes into. */
@@ -236,10 +244,12 @@ static int find_file(struct stick *stick, const struct place *place, const struc
     }
     r = MAX(r, 0);  // columns that nobody knows any more are others
     if (r == 0 && stick->files[index]->pending.size == 0) {
-        // Other columns: the old file is done with.
+        // Other columns: the old file is done with, until those of unknown time are removed, all revisions.
         unsigned revision = stick_file_revision(stick->files[index]->at.name);
 
-        stick_remove_file(stick, index);
+        if (!place->undated) {
+            stick_remove_file(stick, index);
+        }
         stick->changed = true;
         return begin_file(stick, place, revision + 1, ret);
     }
