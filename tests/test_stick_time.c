@@ -42,6 +42,7 @@ static void test_44_files_of_unknown_time_with_other_columns_all_go_when_the_clo
                                                 "2.000,,,Um,2,,2\r\n3.000,,,Um,3,,3\r\n");
     CHECK(!exists("here/kitchen/boot-1-r2.csv"));
     begin_boot(BOOT_A, CLOCK_NTP);
+    add_row(4000, 4);
     burst();
     CHECK(exists(DAY_R1));
     CHECK(!exists("here/kitchen/boot-1.csv"));
