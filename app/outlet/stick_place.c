@@ -219,7 +219,7 @@ static bool look_for_file(struct stick *stick, const struct place *place, unsign
 static int find_file(struct stick *stick, const struct place *place, const struct journal_row *row,
                      struct stick_file **ret)
 {
-    unsigned index;
+    unsigned index = 0;
     int r;
 
     if (!look_for_file(stick, place, &index)) {
