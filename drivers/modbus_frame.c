@@ -317,20 +317,3 @@ size_t modbus_exception_build(enum modbus_framing framing, const struct modbus_r
     ret[0] = request->unit;
     return add_crc(ret, 3);
 }
-
-const char *modbus_fault_text(enum modbus_fault fault)
-{
-    switch (fault) {
-    case MODBUS_ANSWERED: return "answered";
-    case MODBUS_EXCEPTION: return "exception";
-    case MODBUS_SILENT: return "timeout";
-    case MODBUS_SHORT: return "short";
-    case MODBUS_CRC: return "crc";
-    case MODBUS_WRONG_UNIT: return "wrong_address";
-    case MODBUS_WRONG_FUNCTION: return "wrong_function";
-    case MODBUS_BYTE_COUNT: return "byte_count";
-    case MODBUS_WRONG_TRANSACTION: return "transaction_id";
-    case MODBUS_WRONG_PROTOCOL: return "protocol_id";
-    }
-    return "unknown";
-}

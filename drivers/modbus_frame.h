@@ -80,6 +80,3 @@ size_t modbus_answer_build(enum modbus_framing framing, const struct modbus_requ
                            const uint16_t *words, uint8_t ret[static MODBUS_MAX_ANSWER_SIZE]);
 size_t modbus_exception_build(enum modbus_framing framing, const struct modbus_request *request,
                               uint8_t exception, uint8_t ret[static MODBUS_MAX_ANSWER_SIZE]);
-
-/* "crc" for MODBUS_CRC; static string. What exceptions mean is in reason_text() of sample.h. */
-const char *modbus_fault_text(enum modbus_fault fault);

@@ -383,16 +383,6 @@ static void test_a_slave_steps_over_a_whole_tcp_request_of_any_function(void)
     CHECK_EQ(request.count, 0);
 }
 
-static void test_every_fault_has_a_word_of_its_own(void)
-{
-    for (int i = MODBUS_ANSWERED; i <= MODBUS_WRONG_PROTOCOL; i++) {
-        CHECK(strcmp(modbus_fault_text((enum modbus_fault) i), "unknown") != 0);
-        for (int j = MODBUS_ANSWERED; j < i; j++) {
-            CHECK(strcmp(modbus_fault_text((enum modbus_fault) i), modbus_fault_text((enum modbus_fault) j)) != 0);
-        }
-    }
-}
-
 TESTS(test_the_checksum_is_that_of_the_specification, test_requests_are_built_byte_by_byte,
       test_the_size_of_an_answer_is_known_before_it_comes,
       test_an_answer_is_recognised_and_its_words_come_in_order,
@@ -404,4 +394,4 @@ TESTS(test_the_checksum_is_that_of_the_specification, test_requests_are_built_by
       test_foreign_transactions_in_a_tcp_stream_are_stepped_over,
       test_random_bytes_are_never_an_answer_and_never_read_beyond, test_what_a_slave_builds_a_master_finds,
       test_a_slave_finds_requests_in_pieces_and_behind_noise,
-      test_a_slave_steps_over_a_whole_tcp_request_of_any_function, test_every_fault_has_a_word_of_its_own)
+      test_a_slave_steps_over_a_whole_tcp_request_of_any_function)

@@ -261,7 +261,7 @@ static void test_each_fault_is_what_it_says(void)
     for (size_t i = 0; i < ARRAY_SIZE(fault_cases); i++) {
         one_answer(fault_cases[i].list, &answer, &fault);
         if (fault != fault_cases[i].fault) {
-            fail_msg("%s: %s", fault_cases[i].list, modbus_fault_text(fault));
+            fail_msg("%s: fault %d", fault_cases[i].list, (int) fault);
         }
     }
     one_answer("cut", &answer, &fault);

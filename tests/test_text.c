@@ -38,22 +38,6 @@ static void test_what_is_no_whole_number_is_refused_and_the_result_stays(void)
     }
 }
 
-static void test_a_signed_number_has_both_ends(void)
-{
-    int64_t value = 7;
-
-    CHECK_EQ(text_to_signed("-9223372036854775808", INT64_MIN, INT64_MAX, &value), 0);
-    CHECK(value == INT64_MIN);
-    CHECK_EQ(text_to_signed("9223372036854775807", INT64_MIN, INT64_MAX, &value), 0);
-    CHECK(value == INT64_MAX);
-    CHECK_EQ(text_to_signed("-0x10", -16, 16, &value), 0);
-    CHECK_EQ(value, -16);
-    CHECK_EQ(text_to_signed("-17", -16, 16, &value), -ERANGE);
-    CHECK_EQ(text_to_signed("9223372036854775808", INT64_MIN, INT64_MAX, &value), -ERANGE);
-    CHECK_EQ(text_to_signed("minus one", -16, 16, &value), -EINVAL);
-    CHECK_EQ(value, -16);
-}
-
 static void test_a_number_with_a_fraction_is_plain_or_has_an_exponent(void)
 {
     static const char *const refused[] = { "nan", "inf", "0x1p3", "1,5", "", "1.2.3", "-", "1e", "5 W" };
@@ -314,13 +298,11 @@ static void test_a_text_grows_and_starts_again(void)
 }
 
 TESTS(test_a_whole_number_is_taken_with_white_space_around_and_in_hexadecimal,
-      test_what_is_no_whole_number_is_refused_and_the_result_stays, test_a_signed_number_has_both_ends,
+      test_what_is_no_whole_number_is_refused_and_the_result_stays,
       test_a_number_with_a_fraction_is_plain_or_has_an_exponent, test_yes_and_no_have_their_usual_words,
-      test_a_duration_has_a_unit_or_that_of_its_default,
-      test_what_is_no_duration_or_out_of_its_limits_is_refused,
-      test_a_duration_for_people_says_as_much_as_they_want_to_know,
-      test_a_name_fits_a_fat_file_system_and_windows, test_utf8_is_told_from_what_only_looks_like_it,
-      test_what_could_upset_a_terminal_is_made_printable,
+      test_a_duration_has_a_unit_or_that_of_its_default, test_what_is_no_duration_or_out_of_its_limits_is_refused,
+      test_a_duration_for_people_says_as_much_as_they_want_to_know, test_a_name_fits_a_fat_file_system_and_windows,
+      test_utf8_is_told_from_what_only_looks_like_it, test_what_could_upset_a_terminal_is_made_printable,
       test_the_distance_counts_one_for_each_slip, test_the_distance_of_very_long_words_ends,
       test_only_a_word_that_may_be_meant_is_proposed, test_a_line_is_cut_into_words_and_items,
       test_a_copy_that_does_not_fit_is_not_begun, test_beginnings_and_ends_of_words,

@@ -308,24 +308,6 @@ int text_to_unsigned(const char *string, uint64_t min, uint64_t max, uint64_t *r
     return 0;
 }
 
-int text_to_signed(const char *string, int64_t min, int64_t max, int64_t *ret)
-{
-    long long value;
-    char *end;
-
-    errno = 0;
-    value = strtoll(string, &end, number_base(string));
-    if (!ends_number(string, end)) {
-        return -EINVAL;
-    }
-    if (errno == ERANGE || value < min || value > max) {
-        return -ERANGE;
-    }
-
-    *ret = value;
-    return 0;
-}
-
 int text_to_double(const char *string, double min, double max, double *ret)
 {
     double value;

@@ -70,7 +70,6 @@ int text_copy(char *ret, size_t size, const char *string) MUST_CHECK;
  * Hexadecimal with 0x. Errors: -EINVAL not a number, -ERANGE outside min..max
  */
 int text_to_unsigned(const char *string, uint64_t min, uint64_t max, uint64_t *ret) MUST_CHECK;
-int text_to_signed(const char *string, int64_t min, int64_t max, int64_t *ret) MUST_CHECK;
 int text_to_double(const char *string, double min, double max, double *ret) MUST_CHECK;
 int text_to_bool(const char *string, bool *ret) MUST_CHECK;  // yes no true false on off 1 0
 
