@@ -35,13 +35,16 @@ static const char style[] =
     "h2{font-size:1.3rem;line-height:1.25;margin:0 0 .25rem;overflow-wrap:anywhere}\n"
     "h3{font-size:1rem;margin:1.5rem 0 .5rem}\n"
     "p{margin:.25rem 0}\n"
-    "section{border-top:2px solid var(--line);padding-top:1rem;margin-top:2rem}\n"
+    "section{border-top:2px solid var(--line);padding-top:1rem;margin-top:2rem;overflow-x:auto}\n"
     ".soft,small{color:var(--soft);font-size:.9375rem;font-weight:400}\n"
     "table{border-collapse:collapse;width:100%;margin:.75rem 0;font-variant-numeric:tabular-nums;"
     "font-size:.9375rem}\n"
     "caption{text-align:left;font-weight:600;padding-bottom:.25rem}\n"
     "th,td{padding:.3rem .35rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;"
     "font-weight:400}\n"
+    "th.name{text-align:left}\n"
+    ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:0 2.5rem;align-items:start}\n"
+    "@media (max-width:30rem){th,td{padding:.3rem .2rem}}\n"
     "thead th{color:var(--soft);vertical-align:bottom;line-height:1.25}\n"
     "th[scope=row]{text-align:left;overflow-wrap:anywhere}\n"
     "th small{display:block;font-size:.875rem;white-space:nowrap}\n"
@@ -179,7 +182,7 @@ static void add_overview(struct text *text, const struct page_data *data, struct
 {
     const struct page_meters *meters = page_data_meters(data);
 
-    text_add(text, "<table>\n<caption>Energy in kWh</caption>\n<thead><tr><th scope=\"col\" style=\"text-align:left\">"
+    text_add(text, "<table>\n<caption>Energy in kWh</caption>\n<thead><tr><th scope=\"col\" class=\"name\">"
                    "Meter</th>");
     for (unsigned i = 0; i < 4; i++) {
         text_add(text, "<th scope=\"col\">");

@@ -290,10 +290,10 @@ void pages_html_add_months(struct text *text, const struct page_data *data, unsi
     }
 
     text_add(text, "<h3>Each month</h3>\n<table class=\"months\">\n<thead><tr><th scope=\"col\" "
-                   "style=\"text-align:left\">Month</th><td class=\"wide\"></td>");
+                   "class=\"name\">Month</th><td class=\"wide\"></td>");
     text_addf(text, "<th scope=\"col\">%s<br/>kWh</th>%s</tr></thead>\n<tbody>\n",
-              *who->energy[1] ? "Drawn" : "Energy",
-              *who->energy[1] ? "<th scope=\"col\">Given back<br/>kWh</th>" : "");
+              *who->energy[1] ? "drawn" : "used",
+              *who->energy[1] ? "<th scope=\"col\">given back<br/>kWh</th>" : "");
     for (unsigned i = 0; i < count; i++) {
         add_month(text, data, meter, i, max_wh);
     }

@@ -49,8 +49,9 @@ static void add_power_cells(struct text *text, const struct page_data *data, uns
     text_add(text, "</td>");
 }
 
-/* A line of the table: one of the two newest days, or months. */
-static void add_line(struct text *text, const struct page_data *data, unsigned meter, bool is_day, unsigned index)
+/* A line of the table of energy: one of the two newest days, or months. */
+static void add_energy_line(struct text *text, const struct page_data *data, unsigned meter, bool is_day,
+                            unsigned index)
 {
     const struct page_meter *who = &page_data_meters(data)->meters[meter];
     char name[PAGE_CALENDAR_SIZE];
@@ -59,14 +60,10 @@ static void add_line(struct text *text, const struct page_data *data, unsigned m
               is_day ? page_calendar_name(page_data_day(data, index), PAGE_DAY_LONG, name)
                      : page_calendar_name(page_data_month(data, index), PAGE_MONTH_LONG, name),
               index == 0 ? ", so far" : "");
-    for (unsigned i = 0; i < PAGE_SERIES; i++) {
+    for (unsigned i = 0; i < PAGE_SERIES && *who->energy[i]; i++) {
         struct page_use use = is_day ? page_data_day_use(data, meter, i, index)
                                      : page_data_month_use(data, meter, i, index);
 
-        if (!*who->energy[i]) {
-            text_add(text, i == 0 ? "</th>" : "");
-            continue;
-        }
         if (i == 0) {
             add_stretch(text, &use, is_day);
             text_add(text, "</th>");
@@ -75,36 +72,35 @@ static void add_line(struct text *text, const struct page_data *data, unsigned m
         pages_html_add_energy(text, &use, false);
         text_add(text, "</td>");
     }
-    if (*who->power && is_day) {
-        add_power_cells(text, data, meter, index);
-    } else if (*who->power) {
-        text_add(text, "<td></td><td></td><td></td>");
-    }
     text_add(text, "</tr>\n");
 }
 
-static void add_table(struct text *text, const struct page_data *data, unsigned meter)
+static void add_energy_table(struct text *text, const struct page_data *data, unsigned meter)
 {
-    const struct page_meter *who = &page_data_meters(data)->meters[meter];
-    const char *row = *who->power ? " rowspan=\"2\"" : "";
+    const bool two = *page_data_meters(data)->meters[meter].energy[1];
 
-    text_addf(text, "<table>\n<thead><tr><th scope=\"col\"%s style=\"text-align:left\">Readings</th>", row);
-    if (*who->energy[0]) {
-        text_addf(text, "<th scope=\"col\"%s>%s<br/>kWh</th>", row, *who->energy[1] ? "Drawn" : "Energy");
-    }
-    if (*who->energy[1]) {
-        text_addf(text, "<th scope=\"col\"%s>Given back<br/>kWh</th>", row);
-    }
-    if (*who->power) {
-        text_add(text, "<th scope=\"colgroup\" colspan=\"3\">Power, kW</th></tr>\n<tr><th scope=\"col\">lowest</th>"
-                       "<th scope=\"col\">mean</th><th scope=\"col\">highest</th>");
-    }
-    text_add(text, "</tr></thead>\n<tbody>\n");
-    add_line(text, data, meter, true, 0);
-    add_line(text, data, meter, true, 1);
-    if (*who->energy[0]) {
-        add_line(text, data, meter, false, 0);
-        add_line(text, data, meter, false, 1);
+    text_addf(text, "<table class=\"numbers\">\n<thead><tr><th scope=\"col\" class=\"name\">Energy, kWh</th>"
+                    "<th scope=\"col\">%s</th>%s</tr></thead>\n<tbody>\n",
+              two ? "drawn" : "used", two ? "<th scope=\"col\">given back</th>" : "");
+    add_energy_line(text, data, meter, true, 0);
+    add_energy_line(text, data, meter, true, 1);
+    add_energy_line(text, data, meter, false, 0);
+    add_energy_line(text, data, meter, false, 1);
+    text_add(text, "</tbody>\n</table>\n");
+}
+
+static void add_power_table(struct text *text, const struct page_data *data, unsigned meter)
+{
+    char name[PAGE_CALENDAR_SIZE];
+
+    text_add(text, "<table class=\"numbers\">\n<thead><tr><th scope=\"col\" class=\"name\">Power, kW</th>"
+                   "<th scope=\"col\">lowest</th><th scope=\"col\">mean</th><th scope=\"col\">highest</th></tr>"
+                   "</thead>\n<tbody>\n");
+    for (unsigned day = 0; day < 2; day++) {
+        text_addf(text, "<tr><th scope=\"row\">%s%s</th>",
+                  page_calendar_name(page_data_day(data, day), PAGE_DAY_LONG, name), day == 0 ? ", so far" : "");
+        add_power_cells(text, data, meter, day);
+        text_add(text, "</tr>\n");
     }
     text_add(text, "</tbody>\n</table>\n");
 }
@@ -180,7 +176,14 @@ void pages_html_add_meter(struct text *text, const struct page_data *data, unsig
     } else if (!*who->power && !*who->energy[0]) {
         text_add(text, "<p>This meter logs neither power nor energy: its readings are in the CSV files.</p>\n");
     } else {
-        add_table(text, data, meter);
+        text_add(text, "<div class=\"pair\">\n");
+        if (*who->energy[0]) {
+            add_energy_table(text, data, meter);
+        }
+        if (*who->power) {
+            add_power_table(text, data, meter);
+        }
+        text_add(text, "</div>\n");
         pages_html_add_days(text, data, meter);
         pages_html_add_months(text, data, meter);
     }

@@ -51,8 +51,8 @@ class Page:
     def table(self, name):
         """{heading of a line: its numbers}"""
         lines = {}
-        for line in self.meters()[name].findall("table[1]/tbody/tr"):
-            lines[line.find("th").text] = [self.value(cell) for cell in line.findall("td")]
+        for line in self.meters()[name].findall(".//table[@class='numbers']/tbody/tr"):
+            lines.setdefault(line.find("th").text, []).extend(self.value(cell) for cell in line.findall("td"))
         return lines
 
     def days(self, name):
