@@ -22,11 +22,14 @@ import os
 import pathlib
 import re
 import select
+import shutil
+import sqlite3
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tty
 
@@ -34,7 +37,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("METERSTICK_BUILD", ROOT / "build")).resolve()
 METERSTICK = BUILD / "bin" / "meterstick"
 ACQUIRE = BUILD / "bin" / "meterstick-acquire"
+STICK = BUILD / "bin" / "meterstick-stick"
 CYCLE = BUILD / "tests" / "bench_cycle"
+JOURNAL = BUILD / "tests" / "bench_journal"
 SHIM = BUILD / "tests" / "shim_fail.so"  # counts what goes to files:
 BYTES = 13  # its number of that
 REFERENCE = BUILD / "tests" / "bench_reference"
@@ -532,6 +537,98 @@ class Bench:
             times.append((time.monotonic() - begin) * 1000)
         return statistics.median(times)
 
+    def journal_of(self, slices):
+        """The state directory of 79 meters a minute, made once."""
+        state = BUILD / "bench-journal" / str(slices)
+        if not (state / "appliance").exists():
+            shutil.rmtree(state, ignore_errors=True)
+            state.mkdir(parents=True)
+            output_of(JOURNAL, state / "journal", 79, 60000, slices)
+            (state / "appliance").write_text("bench\n", encoding="ascii")
+        return state
+
+    @staticmethod
+    def fill_stick(state):
+        """A blank directory. Returns (seconds, bytes of memory at most, bytes of CSV)."""
+        with tempfile.TemporaryDirectory(prefix="meterstick-bench-", dir=BUILD) as directory:
+            stick = pathlib.Path(directory, "stick")
+            stick.mkdir()
+            begin, highest = time.monotonic(), 0
+            process = subprocess.Popen([STICK, "--dir", stick, "--state-dir", state, "--run-dir", directory, "--once"])
+            while process.poll() is None:
+                with contextlib.suppress(OSError, IndexError):
+                    status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+                    highest = max(highest, int(status.split("VmHWM:")[1].split()[0]) * 1024)
+                time.sleep(0.02)
+            took_s = time.monotonic() - begin
+            if process.returncode != 0:
+                raise RuntimeError(f"stick ended with {process.returncode}")
+            written = sum(path.stat().st_size for path in stick.rglob("*.csv"))
+        return took_s, highest, written
+
+    @staticmethod
+    def slices_missed(journal):
+        """How many rows are not there, of meters that have one each second."""
+        missed = 0
+        for path in sorted(journal.glob("*.db")):
+            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+            missed += db.execute("SELECT total(round(ms / 1000.0) - 1) FROM (SELECT boot_ms - lag(boot_ms) OVER"
+                                 " (PARTITION BY meter ORDER BY seq) AS ms FROM sample) WHERE ms > 1500").fetchone()[0]
+            db.close()
+        return missed
+
+    def stick_beside_acquire(self, state, seconds):
+        """Blank sticks are filled so long beside 79 meters: (rows missed, longest seconds from commit to commit)."""
+        with self.line("", "schneider-em6400ng", (1, 79), wire=False) as line, \
+                tempfile.TemporaryDirectory(prefix="meterstick-bench-", dir=BUILD) as directory:
+            with Acquire(directory, [line], None, "schneider-em6400ng", PLANT, (1, 79), "1 s",
+                         "[journal]\ncommit = 1 s\n") as acquire:
+                while acquire.committed() < 79 * 3:
+                    time.sleep(0.05)
+                stop, filled = threading.Event(), []
+
+                def fill():
+                    while not stop.is_set():
+                        filled.append(self.fill_stick(state)[0])
+
+                thread = threading.Thread(target=fill)
+                thread.start()
+                longest = 0
+                seen, since = acquire.committed(), time.monotonic()
+                while sum(filled) < seconds and thread.is_alive():
+                    time.sleep(0.02)
+                    now, at = acquire.committed(), time.monotonic()
+                    if now > seen:
+                        longest, seen, since = max(longest, at - since), now, at
+                    if at - since > longest:
+                        longest = at - since
+                stop.set()
+                thread.join()
+                acquire.stop()
+            return self.slices_missed(pathlib.Path(directory, "state", "journal")), longest
+
+    def stick(self):
+        """9: a blank stick gets 30 days of 79 meters, a row a minute (quick: a hundredth of it)."""
+        share = 100 if self.quick else 1
+        state = self.journal_of(43200 // share)
+        runs = []
+
+        def minutes():
+            self.machine.wait_until_quiet()
+            runs.append(self.fill_stick(state))
+            return runs[-1][0] * share / 60
+
+        self.table.add("30 days of 79 meters onto a blank stick, minutes", 10, 2,
+                       best_of(self.repeats, 2, False, minutes), form="{:.2f}", loose=3)
+        self.table.add("memory of stick then, at most, MiB", 8, 8, max(run[1] for run in runs) / MIB, form="{:.2f}")
+        self.table.note(f"{runs[0][2] / 1e6:.0f} MB of CSV to a directory beside the journal")
+        missed, longest = self.stick_beside_acquire(state, 5 if self.quick else 60)
+        if self.quick:
+            self.table.note(f"{missed:.0f} rows missed by acquire, 79 meters at 1 s, beside it: busy machines may")
+        else:
+            self.table.add("rows missed by acquire, 79 meters at 1 s, beside it", 0, 0, missed, form="{:.0f}")
+        self.table.add("its commits of 1 s beside it, longest apart, s", 4, 2.5, longest, form="{:.2f}", loose=3)
+
     def line_manners(self):
         self.table.add(f"collisions, silence violations, lost of {self.requests} requests", 0, 0, self.line_faults,
                        form="{:.0f}")
@@ -540,16 +637,17 @@ class Bench:
 def main():
     parser = argparse.ArgumentParser(description="Measure Meterstick's figures.")
     parser.add_argument("--quick", action="store_true", help="a few, with room for a busy machine, under a minute")
-    parser.add_argument("--only", metavar="WORD", help="cycles, locked, joined, dead, cpu, memory, card or start")
+    parser.add_argument("--only", metavar="WORD",
+                        help="cycles, locked, joined, dead, cpu, memory, card, start or stick")
     options = parser.parse_args()
 
-    missing = [str(path) for path in (METERSTICK, ACQUIRE, CYCLE, REFERENCE, SHIM) if not path.exists()]
+    missing = [str(path) for path in (METERSTICK, ACQUIRE, STICK, CYCLE, JOURNAL, REFERENCE, SHIM) if not path.exists()]
     if missing:
         print("not built (./dev bench builds them; libmodbus-dev is needed):", ", ".join(missing), file=sys.stderr)
         return 77
     os.environ["METERSTICK_MODELS"] = str(BUILD / "bin" / "models")
     bench = Bench(options.quick)
-    for name in ("cycles", "locked", "joined", "dead", "cpu", "memory", "card", "start"):
+    for name in ("cycles", "locked", "joined", "dead", "cpu", "memory", "card", "start", "stick"):
         if not options.only or options.only == name:
             getattr(bench, name)()
     if bench.requests:
