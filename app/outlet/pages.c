@@ -22,6 +22,8 @@
 #define FIRST_GATHER_MS 400       // while the stick is open: for a page of a meter or two that is enough
 #define WHOLE_GATHER_MS 30000
 #define LATER_GATHER_MS 20
+#define PART_METERS     10        // a page of more is large: it is not written in part at once
+#define PART_MS         300000    // but then
 #define AGAIN_MS        3600000   // after a failure
 #define FREE_BYTES_MIN  (4 << 20) // what is left belongs to the data
 
@@ -37,6 +39,7 @@ struct pages {
     struct text readme;           // as it is on the stick; empty: not known
     struct text status_lasts;     // likewise, without the times that only tick
     uint64_t next_readme_ms, next_status_ms, next_html_ms;
+    uint64_t met_ms;              // when it came
     struct page_data *data;       // being gathered; NULL: no page is due
     bool shown;                   // a page with a part of it is on the stick
 };
@@ -104,6 +107,7 @@ static void meet_stick(struct pages *pages, int folder_fd)
     text_reset(&pages->readme);
     text_reset(&pages->status_lasts);
     pages->next_readme_ms = pages->next_status_ms = pages->next_html_ms = 0;
+    pages->met_ms = clock_monotonic_ms();
     page_data_free(TAKE(pages->data));
     pages->shown = false;
 }
@@ -235,6 +239,13 @@ static int write_page(struct pages *pages, int folder_fd, bool complete)
     return r < 0 ? r : page_file_end(&file);
 }
 
+/* A page with what is known so far is better than none, and goes to the stick only once. */
+static bool may_show_part(const struct pages *pages, uint64_t now_ms)
+{
+    return !pages->shown && page_data_can_show(pages->data) &&
+           (page_data_meters(pages->data)->count <= PART_METERS || now_ms - pages->met_ms >= PART_MS);
+}
+
 static int write_html(struct pages *pages, int folder_fd, bool first)
 {
     uint64_t now_ms = clock_monotonic_ms();
@@ -248,7 +259,7 @@ static int write_html(struct pages *pages, int folder_fd, bool first)
     if (r == -EAGAIN) {
         return 0;
     }
-    if (r == 0 || (r > 0 && !pages->shown && page_data_can_show(pages->data))) {
+    if (r == 0 || (r > 0 && may_show_part(pages, now_ms))) {
         bool complete = r == 0;
 
         r = write_page(pages, folder_fd, complete);

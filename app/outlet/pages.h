@@ -7,8 +7,8 @@
  *
  *   READ-ME.txt    written when it would say something else than the one there
  *   status.txt     when the stick comes in, when more than times changes, at most every PAGES_STATUS_MS
- *   open-me.html   when the stick comes in, and every PAGES_HTML_MS; where a plant is so large that it takes longer to
- *                  gather, first with what there is
+ *   open-me.html   when the stick comes in, and every PAGES_HTML_MS. Where it takes longer to gather it follows in a
+ *                  later burst; of a few meters a page with what is known by then is written first
  */
 
 #include "app/config/config.h"
