@@ -46,7 +46,7 @@ static void test_what_is_no_device_is_no_stick_and_is_not_touched(void)
     auto_stick_root struct stick_root *root = NULL;
     char directory[128], file[160];
     uint64_t bytes;
-    bool told = false, about;
+    bool told = false;
     int fd, r;
 
     snprintf(directory, sizeof(directory), "%s/test-mount-XXXXXX", TEST_BINARY_DIR);
@@ -69,7 +69,7 @@ static void test_what_is_no_device_is_no_stick_and_is_not_touched(void)
         CHECK_EQ(r, -ENODEV);
         CHECK(!told && !stick_root_is_open(root));
         CHECK_EQ(stick_root_device_fd(root), -1);
-        CHECK(!stick_root_space(root, &bytes, &about));
+        CHECK(!stick_root_space(root, &bytes));
         CHECK_EQ(stick_root_close(root), 0);
     }
     CHECK_EQ(unlink(file), 0);

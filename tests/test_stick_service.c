@@ -7,6 +7,7 @@
 
 #include "app/base/clock.h"
 #include "app/base/file.h"
+#include "app/base/text.h"
 #include "app/outlet/stick_service.h"
 #include "app/outlet/stick_status.h"
 
@@ -145,13 +146,18 @@ static void test_no_journal_yet_is_an_error_and_no_light(void)
 
 static void test_the_last_burst_writes_and_closes(void)
 {
-    char path[300];
+    auto_free char *name = NULL, *text = NULL;
+    char path[400];
+    size_t size;
 
     begin(true);
     CHECK_EQ(stick_service_flush(service, 3000), 0);
     CHECK(!stick_root_is_open(root));
-    CHECK_EQ(file_path(path, sizeof(path), stick_dir, "kwhmeter"), 0);
-    CHECK(access(path, F_OK) == 0);
+    snprintf(path, sizeof(path), "%s/appliance", state_dir);
+    CHECK_EQ(file_read(path, 100, &name, &size), 0);
+    snprintf(path, sizeof(path), "%s/kwhmeter/%s/status.txt", stick_dir, text_trim(name));
+    CHECK_EQ(file_read(path, 65536, &text, &size), 0);
+    CHECK_HAS(text, "Free space    about ");
     end_service();
 }
 

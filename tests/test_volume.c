@@ -196,15 +196,9 @@ static void test_exfat_is_known_by_its_own_checksum(void)
     CHECK_EQ(volume.size_bytes, 64 << 20);
     CHECK_EQ(volume.cluster_size, 4096);
     CHECK_EQ(volume.cluster_count, 0x3E00);
-    CHECK(volume.free_known);
-    CHECK_EQ(volume.free_bytes, 0x3E00ull * 4096);
-    bytes[112] = 50;  // not part of it, as the flags are not
+    bytes[112] = 50;  // how full it is: no part of it, as the flags are not
     look();
-    CHECK(!volume.failing);
-    CHECK_EQ(volume.free_bytes, 0x1F00ull * 4096);
-    bytes[112] = 0xFF;
-    look();
-    CHECK(!volume.free_known);
+    CHECK(!volume.failing && !volume.free_known);
     bytes[600] ^= 1;
     look();
     CHECK(volume.failing);

@@ -132,22 +132,20 @@ int stick_root_device_fd(const struct stick_root *root)
     return root->is_volume ? root->volume.pin_fd : -1;
 }
 
-bool stick_root_space(const struct stick_root *root, uint64_t *ret_bytes, bool *ret_about)
+bool stick_root_space(const struct stick_root *root, uint64_t *ret_bytes)
 {
     struct statvfs status;
 
-    if (root->is_volume) {
-        // Never statvfs() on FAT: the first one after each mount reads the whole table.
+    // Never fstatvfs() on FAT: the first one after each mount reads the whole table. exFAT has counted at the mount.
+    if (root->is_volume && root->volume.look.kind == VOLUME_FAT) {
         *ret_bytes = root->volume.look.free_bytes;
-        *ret_about = true;
         return root->volume.look.free_known;
     }
-    if (statvfs(root->directory, &status) < 0) {
+    if (!stick_root_is_open(root) || fstatvfs(root->is_volume ? root->volume.root_fd : root->fd, &status) < 0) {
         return false;
     }
 
     *ret_bytes = (uint64_t) status.f_bavail * status.f_frsize;
-    *ret_about = false;
     return true;
 }
 

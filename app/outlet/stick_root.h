@@ -55,10 +55,10 @@ bool stick_root_is_open(const struct stick_root *root);
 int stick_root_device_fd(const struct stick_root *root);
 
 /*
- * Free space, as known without making the stick read all its tables: false if it is not. *ret_about: the volume's own
- * note, which may be old.
+ * About how much is free on an open root, as far as that is known without making the stick read all its tables: of
+ * FAT32 it is the volume's own note, from before it was mounted. false if it is not known.
  */
-bool stick_root_space(const struct stick_root *root, uint64_t *ret_bytes, bool *ret_about);
+bool stick_root_space(const struct stick_root *root, uint64_t *ret_bytes);
 
 /* The last failure of opening or closing in words, for people; NULL if errno says it all. */
 const char *stick_root_error(const struct stick_root *root);

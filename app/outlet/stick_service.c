@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -346,10 +347,18 @@ static void look_at_progress(struct stick_service *service)
 /* The light says so before the first byte is written. */
 static int open_root(struct stick_service *service, int *ret_fd)
 {
+    uint64_t free_bytes;
+    int r;
+
     tell_state(service, STICK_WRITING);
     clock_sleep_until_us(clock_monotonic_us() + LIGHT_MS * 1000);
 
-    return stick_root_open(service->setup.root, tell_opening, service, ret_fd);
+    r = stick_root_open(service->setup.root, tell_opening, service, ret_fd);
+    if (r >= 0) {
+        pages_free_bytes(service->pages,
+                         stick_root_space(service->setup.root, &free_bytes) ? (double) free_bytes : NAN);
+    }
+    return r;
 }
 
 /* One after another until the stick is up to date, or so long. */

@@ -110,7 +110,7 @@ static bool is_exfat_checksum_wrong(const uint8_t *bytes, size_t size, uint32_t 
 static void look_at_exfat_boot(const uint8_t *boot, size_t size, struct volume *ret)
 {
     struct volume volume = { .kind = VOLUME_EXFAT, .failing = true };
-    unsigned sector_shift = boot[108], cluster_shift = boot[109], in_use = boot[112];
+    unsigned sector_shift = boot[108], cluster_shift = boot[109];
     uint64_t sectors = get64(boot + 72);
     uint32_t fat = get32(boot + 80), fat_sectors = get32(boot + 84), heap = get32(boot + 88);
     uint32_t clusters = get32(boot + 92);
@@ -130,8 +130,6 @@ static void look_at_exfat_boot(const uint8_t *boot, size_t size, struct volume *
     volume.size_bytes = sectors << sector_shift;
     volume.cluster_size = 1u << (sector_shift + cluster_shift);
     volume.cluster_count = clusters;
-    volume.free_known = in_use <= 100;
-    volume.free_bytes = volume.free_known ? (uint64_t) clusters * (100 - in_use) / 100 * volume.cluster_size : 0;
     *ret = volume;
 }
 
