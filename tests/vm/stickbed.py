@@ -7,15 +7,14 @@ the sandbox that its unit has; sticks made, plugged and pulled; and at the end, 
 import csv
 import io
 import json
+import os
 import pathlib
-import random
 import sqlite3
 import subprocess
 import tempfile
 import time
 import unittest
 
-import guest as image
 import harness
 import rig
 import stickimage
@@ -83,6 +82,11 @@ MemoryMax=64M
 TasksMax=16
 ExecStart=/usr/bin/meterstick stick
 """
+
+
+def limit(figure):
+    """What a figure may be here: beside others an emulated machine is slow, and its times say little."""
+    return figure if os.getloadavg()[0] < 2 + (os.cpu_count() or 1) else 10 * figure
 
 
 def prepare_or_skip():
@@ -264,12 +268,13 @@ class Bed(harness.Case):
         del self.pids["acquire"]
 
     def stop_stick(self):
-        """Politely. Returns the seconds that it took."""
+        """Politely. Returns the seconds from the signal to its end."""
         pid = self.pids.pop("stick")
-        begin = float(self.guest.run("cut -d ' ' -f 1 /proc/uptime"))
+        mark = self.guest.watch.mark()
+        begin_ms = float(self.guest.run(f"cut -d ' ' -f 1 /proc/uptime; kill {pid}")) * 1000
+        end_ms = self.guest.watch.wait(lambda kind, _: kind == "end", 60, mark, "stick ends")
         self.guest.run("systemctl stop stick", 60)
-        end = float(self.guest.run(f"cut -d ' ' -f 1 /proc/uptime; ! test -e /proc/{pid}"))
-        return end - begin
+        return (end_ms - begin_ms) / 1000
 
     def journal(self):
         """After acquire was stopped: ({seq: (meter, boot ms)}, [(code, text)] of the events), by SQLite alone."""
@@ -320,11 +325,11 @@ class Bed(harness.Case):
         return rows
 
     def check_slices(self, rows):
-        """Each meter has as many rows as there are slices between its first and its last; those may be late by less."""
+        """Each meter has no fewer rows than there are slices between its first and its last, which may be late."""
         for name in self.meters:
             times = [boot_ms for meter, boot_ms in rows.values() if meter == name]
             slices = (times[-1] - times[0]) / self.interval_ms
-            self.assertLess(abs(len(times) - 1 - slices), 1, f"{name}: a slice was missed: {times}")
+            self.assertLess(slices - (len(times) - 1), 1, f"{name}: a slice was missed: {times}")
 
     def check_complete(self, *volumes, slices=True):
         """After all has stopped: each volume has exactly the rows of the journal, as `export` prints them."""
