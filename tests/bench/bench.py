@@ -578,7 +578,10 @@ class Bench:
         return missed
 
     def stick_beside_acquire(self, state, seconds):
-        """Blank sticks are filled so long beside 79 meters: (rows missed, longest seconds from commit to commit)."""
+        """
+        Blank sticks are filled so long beside 79 meters (state None: none is): (rows missed, longest seconds from
+        commit to commit).
+        """
         with self.line("", "schneider-em6400ng", (1, 79), wire=False) as line, \
                 tempfile.TemporaryDirectory(prefix="meterstick-bench-", dir=BUILD) as directory:
             with Acquire(directory, [line], None, "schneider-em6400ng", PLANT, (1, 79), "1 s",
@@ -589,7 +592,7 @@ class Bench:
 
                 def fill():
                     while not stop.is_set():
-                        filled.append(self.fill_stick(state)[0])
+                        filled.append(self.fill_stick(state)[0] if state else stop.wait(1) or 1)
 
                 thread = threading.Thread(target=fill)
                 thread.start()
@@ -622,9 +625,11 @@ class Bench:
                        best_of(self.repeats, 2, False, minutes), form="{:.2f}", loose=3)
         self.table.add("memory of stick then, at most, MiB", 8, 8, max(run[1] for run in runs) / MIB, form="{:.2f}")
         self.table.note(f"{runs[0][2] / 1e6:.0f} MB of CSV to a directory beside the journal")
+        alone = self.stick_beside_acquire(None, 5 if self.quick else 60)
         missed, longest = self.stick_beside_acquire(state, 5 if self.quick else 60)
+        self.table.note(f"acquire, 79 meters at 1 s, alone: {alone[0]:.0f} rows missed, commits {alone[1]:.2f} s apart")
         if self.quick:
-            self.table.note(f"{missed:.0f} rows missed by acquire, 79 meters at 1 s, beside it: busy machines may")
+            self.table.note(f"{missed:.0f} rows missed beside it: on a busy machine any may")
         else:
             self.table.add("rows missed by acquire, 79 meters at 1 s, beside it", 0, 0, missed, form="{:.0f}")
         self.table.add("its commits of 1 s beside it, longest apart, s", 4, 2.5, longest, form="{:.2f}", loose=3)
