@@ -177,8 +177,8 @@ class Slow(stickbed.Bed):
         rows, _ = self.journal()
         times = [boot_ms for _, boot_ms in rows.values() if begin_ms <= boot_ms <= end_ms]
         late = [(boot_ms - times[0] + 250) % 500 - 250 for boot_ms in times]
-        harness.figure(f"a stick that writes nothing for {(end_ms - begin_ms) / 1000:.0f} s is slow; the meter's slices "
-                       f"are {max(late) - min(late)} ms apart from their beat at most")
+        harness.figure(f"a stick that writes nothing for {(end_ms - begin_ms) / 1000:.0f} s is slow; the meter's "
+                       f"slices are {max(late) - min(late)} ms apart from their beat at most")
 
 
 class Crowded(stickbed.Bed):
@@ -200,8 +200,8 @@ class Crowded(stickbed.Bed):
 
     def test_42_a_hundred_thousand_files_and_odd_names_are_read_once(self):
         """
-        The kernel reads a FAT directory from its begin, so a name behind 60,000 others costs 2 MB after each mount. More
-        than once, or for more than the folders that we go through, would be us.
+        The kernel reads a FAT directory from its begin, so a name behind 60,000 others costs 2 MB after each mount.
+        More than once, or for more than the folders that we go through, would be us.
         """
         self.start(meters=1, interval_ms=1000, burst_s=300)
         plain, crowded = self.make("fat32", 1 << 30, cluster_size=4096), self.make("fat32", 1 << 30, cluster_size=4096)
@@ -212,8 +212,8 @@ class Crowded(stickbed.Bed):
         crowd(crowded, "kwhmeter", 40000)
         foreign = crowded.files("")
         (plain_ms, plain_size), (crowded_ms, crowded_size) = self.burst(plain), self.burst(crowded)
-        harness.figure(f"a burst on a stick with 100,000 other files reads {(crowded_size - plain_size) / 1e6:.1f} MB more, "
-                       f"their folders once; {crowded_ms:.0f} instead of {plain_ms:.0f} ms, emulated")
+        harness.figure(f"a burst on a stick with 100,000 other files reads {(crowded_size - plain_size) / 1e6:.1f} MB "
+                       f"more, their folders once; {crowded_ms:.0f} instead of {plain_ms:.0f} ms, emulated")
         self.assertLess(crowded_size - plain_size, 1.2 * 32 * 100000)
         self.check_alive()
         self.check_nothing_beside()

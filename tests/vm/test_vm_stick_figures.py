@@ -57,8 +57,8 @@ class Figures(stickbed.Bed):
             times.sort()
             middle = times[len(times) // 2]
             harness.figure(f"insertion to the first row on a blank {kind} stick and unmounted: {middle[0]:.0f} ms, at "
-                           f"most {times[-1][0]:.0f} ms (must 3000); the kernel shows the disk after {middle[1]:.0f} ms, "
-                           f"mounted after {middle[2]:.0f} ms; n = {len(times)}, emulated")
+                           f"most {times[-1][0]:.0f} ms (must 3000); the kernel shows the disk after {middle[1]:.0f} "
+                           f"ms, mounted after {middle[2]:.0f} ms; n = {len(times)}, emulated")
         for times in took.values():
             self.assertLessEqual(times[len(times) // 2][0], stickbed.limit(FIRST_ROW_MS))
 

@@ -107,7 +107,7 @@ class Yanks(stickbed.Bed):
         harness.figure(f"yanked {count} times ({', '.join(f'{n} {what}' for what, n in sorted(self.found.items()))}): "
                        f"0 of {rows} rows lost or double on 2 sticks")
         if self.gone_ms:
-            harness.figure(f"a stick pulled while idle is gone from the status {max(self.gone_ms):.0f} ms later at most")
+            harness.figure(f"a stick pulled while idle is gone from the status {max(self.gone_ms):.0f} ms later")
             self.assertLess(max(self.gone_ms), stickbed.limit(GONE_MS))
 
 
