@@ -19,6 +19,7 @@
 
 #define BURST_DEFAULT_MS  60000
 #define AGAIN_MS          1000      // the journal is just being changed
+#define TRIES_MAX         10        // at most, with nothing written, where there is no later
 #define LOOK_MS           1000      // for a stick that is not there, or new settings; and how often to tell
 #define GATHER_MS         100       // of work for the next page, and then a pause
 #define GATHER_PAUSE_MS   300
@@ -410,16 +411,20 @@ int stick_service_flush(struct stick_service *service, uint64_t most_ms)
     struct stick_root *root = service->setup.root;
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t until_ms = most_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + most_ms;
+    unsigned tries = 0;
     int r;
 
     service->once = most_ms == UINT64_MAX;
     service->in = stick_root_is_in(root);
     do {
+        now_ms = clock_monotonic_ms();
         r = service->in ? burst(service, until_ms) : -ENODEV;
+        // One that went on for a while has written something: the journal may be busy again later.
+        tries = clock_monotonic_ms() - now_ms > AGAIN_MS ? 1 : tries + 1;
         if (r == -EAGAIN) {
             clock_sleep_until_us(clock_monotonic_us() + AGAIN_MS * 1000);
         }
-    } while (r == -EAGAIN && clock_monotonic_ms() < MIN(until_ms, now_ms + 10 * AGAIN_MS));
+    } while (r == -EAGAIN && tries < TRIES_MAX && clock_monotonic_ms() < until_ms);
     if (r > 0) {
         r = stick_root_close(root);
     }
