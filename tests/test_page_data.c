@@ -7,8 +7,10 @@
 
 #include "app/base/clock.h"
 #include "app/base/file.h"
+#include "app/base/status.h"
 #include "app/outlet/page_data.h"
 #include "app/outlet/page_file.h"
+#include "app/outlet/pages.h"
 #include "app/outlet/pages_html.h"
 
 #include <fcntl.h>
@@ -128,5 +130,86 @@ static void test_a_page_that_is_given_up_leaves_nothing(void)
     remove_directory();    // it is empty
 }
 
+#define MINUTE UINT64_C(60000)
+#define HOUR   (60 * MINUTE)
+
+static int folder_of_pages;
+
+static ino_t inode_of(const char *name)
+{
+    struct stat status;
+
+    CHECK_EQ(fstatat(folder_of_pages, name, &status, 0), 0);
+    return status.st_ino;
+}
+
+/* Whether a burst at that time writes a file anew. */
+static bool writes(struct pages *pages, uint64_t now_ms, const char *name)
+{
+    ino_t before = inode_of(name);
+
+    CHECK_EQ(pages_write(pages, folder_of_pages, now_ms), 0);
+    return inode_of(name) != before;
+}
+
+static void say_of_acquire(const char *error)
+{
+    auto_text struct text text = {};
+
+    status_begin(&text, "acquire", "running", error);
+    json_add_key(&text, "meters");
+    text_add(&text, "[]");
+    CHECK_EQ(status_end_and_replace(&text, state_dir, "acquire"), 0);
+}
+
+static void test_each_is_written_when_it_has_something_to_say(void)
+{
+    struct journal *reader = write_and_read();
+    struct pages_setup setup = { .appliance = "here", .journal = reader, .run_dir = state_dir, .whole = true };
+    const uint64_t now_ms = clock_monotonic_ms();
+    struct pages *pages = NULL;
+
+    folder_of_pages = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK_EQ(pages_new(&setup, &pages), 0);
+    say_of_acquire(NULL);
+    CHECK_EQ(pages_write(pages, folder_of_pages, now_ms), 0);
+    CHECK(inode_of("READ-ME.txt") && inode_of("open-me.html"));
+
+    // The present is said again and again, or acquire would be taken for dead.
+    for (uint64_t minute = 1; minute < 30; minute++) {
+        say_of_acquire(NULL);
+        CHECK(!writes(pages, now_ms + minute * MINUTE, "status.txt"));
+    }
+    CHECK(!writes(pages, now_ms + 23 * HOUR, "open-me.html"));
+    say_of_acquire("a card is full");
+    CHECK(writes(pages, now_ms + 23 * HOUR, "status.txt"));
+    say_of_acquire("another error");
+    CHECK(!writes(pages, now_ms + 23 * HOUR + 9 * MINUTE, "status.txt"));  // not twice in 10 min
+    say_of_acquire("another error");
+    CHECK(writes(pages, now_ms + 23 * HOUR + 10 * MINUTE, "status.txt"));
+    CHECK(writes(pages, now_ms + 24 * HOUR, "open-me.html"));
+    CHECK(!writes(pages, now_ms + 24 * HOUR + 1, "open-me.html"));
+    CHECK(!writes(pages, now_ms + 47 * HOUR, "READ-ME.txt"));
+
+    pages_stick_is_in(pages);
+    CHECK(writes(pages, now_ms + 47 * HOUR, "open-me.html"));
+    CHECK(!writes(pages, now_ms + 47 * HOUR, "READ-ME.txt"));
+    pages_stick_is_in(pages);
+    pages_free_bytes(pages, 1e6);  // what is left belongs to the readings
+    CHECK(!writes(pages, now_ms + 48 * HOUR, "open-me.html"));
+    pages_free_bytes(pages, 1e9);
+    CHECK(writes(pages, now_ms + 48 * HOUR, "open-me.html"));
+
+    pages_free(pages);
+    CHECK_EQ(unlinkat(folder_of_pages, "READ-ME.txt", 0), 0);
+    CHECK_EQ(unlinkat(folder_of_pages, "status.txt", 0), 0);
+    CHECK_EQ(unlinkat(folder_of_pages, "open-me.html", 0), 0);
+    CHECK_EQ(unlinkat(folder_of_pages, "acquire.json", 0), 0);
+    close(folder_of_pages);
+    journal_close(reader);
+    remove_directory();
+}
+
 TESTS(test_each_step_gives_a_page,
-      test_a_page_that_is_given_up_leaves_nothing)
+      test_a_page_that_is_given_up_leaves_nothing,
+      test_each_is_written_when_it_has_something_to_say)

@@ -97,7 +97,7 @@ void pages_free_bytes(struct pages *pages, double bytes)
 }
 
 /* What we know of a stick that has just come in. */
-static void meet_stick(struct pages *pages, int folder_fd)
+static void meet_stick(struct pages *pages, int folder_fd, uint64_t now_ms)
 {
     static const char *const names[] = { README, STATUS, HTML };
 
@@ -107,7 +107,7 @@ static void meet_stick(struct pages *pages, int folder_fd)
     text_reset(&pages->readme);
     text_reset(&pages->status_lasts);
     pages->next_readme_ms = pages->next_status_ms = pages->next_html_ms = 0;
-    pages->met_ms = clock_monotonic_ms();
+    pages->met_ms = now_ms;
     page_data_free(TAKE(pages->data));
     pages->shown = false;
 }
@@ -246,9 +246,8 @@ static bool may_show_part(const struct pages *pages, uint64_t now_ms)
            (page_data_meters(pages->data)->count <= PART_METERS || now_ms - pages->met_ms >= PART_MS);
 }
 
-static int write_html(struct pages *pages, int folder_fd, bool first)
+static int write_html(struct pages *pages, int folder_fd, uint64_t now_ms, bool first)
 {
-    uint64_t now_ms = clock_monotonic_ms();
     int r;
 
     if (now_ms < pages->next_html_ms || pages->free_bytes < FREE_BYTES_MIN) {
@@ -276,19 +275,18 @@ static int write_html(struct pages *pages, int folder_fd, bool first)
     return MIN(r, 0);
 }
 
-int pages_write(struct pages *pages, int folder_fd)
+int pages_write(struct pages *pages, int folder_fd, uint64_t now_ms)
 {
-    uint64_t now_ms = clock_monotonic_ms();
     bool first = pages->is_new;
     int r, status_r, html_r;
 
     if (first) {
-        meet_stick(pages, folder_fd);
+        meet_stick(pages, folder_fd, now_ms);
         pages->is_new = false;
     }
 
     r = write_readme(pages, folder_fd, now_ms);
     status_r = write_status(pages, folder_fd, now_ms);
-    html_r = write_html(pages, folder_fd, first);
+    html_r = write_html(pages, folder_fd, now_ms, first);
     return r < 0 ? r : status_r < 0 ? status_r : html_r;
 }

@@ -44,9 +44,10 @@ void pages_free_bytes(struct pages *pages, double bytes);
 /*
  * Write what is due into the open folder of the appliance, after a burst brought its data up to date. Takes a moment of
  * the processor at the first call after the stick came in, hardly any later.
+ * now_ms  monotonic
  * Errors, for the log only: those of the stick and the journal
  */
-int pages_write(struct pages *pages, int folder_fd) MUST_CHECK;
+int pages_write(struct pages *pages, int folder_fd, uint64_t now_ms) MUST_CHECK;
 
 /*
  * Gather what the next page needs, until that time (monotonic ms), while the stick is closed. Returns 1 if there is

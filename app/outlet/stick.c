@@ -2,6 +2,7 @@
 
 #include "app/outlet/stick.h"
 
+#include "app/base/clock.h"
 #include "app/base/log.h"
 #include "app/outlet/pages.h"
 #include "app/outlet/stick_private.h"
@@ -203,7 +204,7 @@ static int look_for_gap(struct stick *stick)
 /* They can be made anew at any time: the data and the cursor are durable by now, and nothing of this concerns them. */
 static void write_pages(struct stick *stick)
 {
-    int r = pages_write(stick->pages, stick->folder_fd);
+    int r = pages_write(stick->pages, stick->folder_fd, clock_monotonic_ms());
 
     if (r < 0) {
         log_debug("the pages beside the data were not written (%s)", strerror(-r));

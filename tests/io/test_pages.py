@@ -260,7 +260,7 @@ class Numbers(PagesCase):
 
 class Shape(PagesCase):
     def test_a_plant_fits_and_says_what_it_leaves_out(self):
-        for count in (79, 170):
+        for count in (79, 200):
             with self.subTest(meters=count):
                 shutil.rmtree(self.state)
                 shutil.rmtree(self.stick)
