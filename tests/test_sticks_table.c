@@ -184,19 +184,19 @@ static void test_a_dip_may_take_longer_while_the_device_is_back_and_its_disk_is_
     take(&table, NULL, NULL, 3000);
     (void) done(&table, 3000);
     sticks_table_returning(&table, 0, true);
-    CHECK_EQ(sticks_table_due_ms(&table, 3000), 9001);
-    CHECK_STR(done(&table, 8000), "");
-    CHECK_STR(told(&table, 8000), "ABCD-1234 idle;");
-    take(&table, &b, NULL, 8000);
-    CHECK_STR(done(&table, 8000), "+0 ");
+    CHECK_EQ(sticks_table_due_ms(&table, 3000), 13001);
+    CHECK_STR(done(&table, 13000), "");
+    CHECK_STR(told(&table, 13000), "ABCD-1234 idle;");
+    take(&table, &b, NULL, 13000);
+    CHECK_STR(done(&table, 13000), "+0 ");
 
-    take(&table, NULL, NULL, 9000);
-    (void) done(&table, 9000);
+    take(&table, NULL, NULL, 19000);
+    (void) done(&table, 19000);
     sticks_table_returning(&table, 0, true);
-    CHECK_STR(done(&table, 12000), "");
+    CHECK_STR(done(&table, 22000), "");
     sticks_table_returning(&table, 0, false);            // and gone again
-    CHECK_STR(done(&table, 12000), "");
-    CHECK_STR(told(&table, 12000), "");
+    CHECK_STR(done(&table, 22000), "");
+    CHECK_STR(told(&table, 22000), "");
 }
 
 static void test_a_device_that_is_another_at_once_has_its_child_changed(void)

@@ -21,7 +21,7 @@
 #define LOOK_MS        2000  // also where udev tells of each change: it may have lost one
 #define LOOK_ALONE_MS  1000  // where it tells nothing
 #define LAST_MS        4000  // of the five seconds that a stop may take
-#define KILL_MS        4000  // for a child that is let go
+#define KILL_MS        30000 // for a child that is let go: it may have something to unmount
 #define LEFT_MAX       16    // children that were let go and have not ended: they hang in a call
 
 /* A child that is none of an entry any more. */

@@ -24,7 +24,7 @@
 
 #define STICKS_MAX          8                 // volumes at once; others wait until one is pulled
 #define STICKS_DIP_MS       UINT64_C(1500)
-#define STICKS_RETURN_MS    UINT64_C(6000)    // with the USB device in its socket
+#define STICKS_RETURN_MS    UINT64_C(10000)   // with the USB device in its socket
 #define STICKS_SETTLE_MS    UINT64_C(1000)    // where no udev says that it is done with a device
 #define STICKS_UDEV_MS      UINT64_C(15000)   // where it runs, but is slow or has no word for this one
 #define STICKS_SLOW_MS      UINT64_C(30000)
