@@ -113,6 +113,52 @@ static void test_a_folder_of_another_journal_is_not_touched(void)
     end();
 }
 
+static void copy_journal(const char *from, const char *to)
+{
+    char command[500];
+
+    snprintf(command, sizeof(command), "rm -rf '%s' && cp -r '%s' '%s'", to, from, to);
+    CHECK_EQ(system(command), 0);
+}
+
+static void test_a_journal_put_back_from_a_copy_goes_on_in_a_folder_of_its_own(void)
+{
+    char backup[200];
+
+    begin(CLOCK_NTP);
+    thing_count = 0;
+    snprintf(backup, sizeof(backup), "%s/backup", base);
+    add_row(1000, 1);
+    journal_close(TAKE(writer));
+    copy_journal(journal_dir, backup);
+    CHECK_EQ(journal_open(journal_dir, false, &writer), 0);
+    for (int boot = 0; boot < 3; boot++) {
+        begin_boot(boot % 2 ? BOOT_A : BOOT_B, CLOCK_NTP);
+        add_meter("kitchen", "schneider-iem2150", "voltage", "V");
+        add_row(2000, 2);
+    }
+    burst();
+    note_things("kwhmeter/here");
+
+    journal_close(writer);
+    journal_close(reader);
+    copy_journal(backup, journal_dir);
+    CHECK_EQ(journal_open(journal_dir, false, &writer), 0);
+    CHECK_EQ(journal_open_read(journal_dir, &reader), 0);
+    begin_boot(BOOT_B, CLOCK_NTP);
+    add_meter("kitchen", "schneider-iem2150", "voltage", "V");
+    CHECK_EQ(add_row(3000, 3), 4294967296);
+    burst();
+    add_row(4000, 4);
+    burst();
+    check_things();
+    check_content("here-2/kitchen/2026-11-20.csv",
+                  HEADER ROW_1 "2026-11-20T10:00:03.000Z,2026-11-20 11:00:03,Nm,3,,4294967296\r\n"
+                  "2026-11-20T10:00:04.000Z,2026-11-20 11:00:04,Nm,4,,4294967297\r\n");
+    CHECK(!exists("here-3"));
+    end();
+}
+
 static void test_a_stick_carried_round_has_a_folder_for_each_appliance(void)
 {
     begin(CLOCK_NTP);
@@ -312,7 +358,9 @@ static void test_42_many_files_and_odd_names_cost_nothing(void)
     end();
 }
 
-TESTS(test_a_folder_of_another_journal_is_not_touched, test_a_stick_carried_round_has_a_folder_for_each_appliance,
+TESTS(test_a_folder_of_another_journal_is_not_touched,
+      test_a_journal_put_back_from_a_copy_goes_on_in_a_folder_of_its_own,
+      test_a_stick_carried_round_has_a_folder_for_each_appliance,
       test_what_is_not_ours_is_not_touched, test_the_name_of_a_folder_that_is_a_file_is_passed,
       test_two_sticks_in_turn_each_have_everything,
       test_28_a_stick_changed_in_mid_catch_up_is_complete_later_and_so_is_the_other,

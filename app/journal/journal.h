@@ -181,6 +181,9 @@ int journal_each_meter(struct journal *journal, void (*each)(void *data, const s
 int journal_first_seq(struct journal *journal, uint64_t *ret) MUST_CHECK;
 int journal_head_seq(struct journal *journal, uint64_t *ret) MUST_CHECK;
 
+/* Above that no file of the journal has a seq, damaged ones included: who has read further has read another history. */
+int journal_ceiling(struct journal *journal, uint64_t *ret) MUST_CHECK;
+
 /*
  * How many rows stand after seq. What is left out between segments (2^24, 2^32) does not count; rows that were lost
  * within one do, so it is never too small, and too large by no more than was lost. Looks at the segments from that of

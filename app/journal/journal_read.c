@@ -340,6 +340,22 @@ int journal_head_seq(struct journal *journal, uint64_t *ret)
     return journal_reader_done(journal, MIN(r, 0));
 }
 
+int journal_ceiling(struct journal *journal, uint64_t *ret)
+{
+    uint64_t highest = 0;
+    int r;
+
+    r = journal_reader_begin(journal);
+    for (int i = 0; i < PLACES; i++) {
+        highest = MAX(highest, journal->reader.places[i].segments.highest);
+    }
+    if (r >= 0) {
+        *ret = highest + SEGMENT_BAD_ROWS;
+    }
+
+    return journal_reader_done(journal, MIN(r, 0));
+}
+
 /* How many rows of a place stand after *after, which moves on to the last of them. */
 static int count_place(struct journal *journal, struct reader_place *place, uint64_t *after, uint64_t *sum)
 {

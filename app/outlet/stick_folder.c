@@ -99,23 +99,43 @@ static int adopt_cursor(struct stick *stick, const struct cursor *cursor)
     return 0;
 }
 
-/* The first folder of our name that is ours, or nobody's. Fills *ret if it has a cursor; returns 1 then. */
+/* Whether a cursor is of this journal, and not of a time that the journal has lost: it was put back from a copy. */
+static bool is_ours(const struct stick *stick, const struct cursor *cursor, uint64_t ceiling)
+{
+    return text_equal(cursor->journal, journal_id(stick->journal)) &&
+           MAX(cursor->dated, cursor->undated) <= ceiling;
+}
+
+static void name_folder(const struct stick *stick, int number, char ret[static METER_ID_SIZE + 8])
+{
+    (void) snprintf(ret, METER_ID_SIZE + 8, number == 1 ? "%s" : "%s-%d", stick->appliance, number);
+}
+
+/*
+ * The newest folder of our name that is ours, else the first that is nobody's, else a new one. Fills *ret if it has a
+ * cursor; returns 1 then.
+ */
 static int find_folder(struct stick *stick, int top_fd, struct cursor *ret)
 {
+    auto_close int nobodys_fd = -1;
     char name[METER_ID_SIZE + 8];
+    uint64_t ceiling = 0;
+    int number, r;
 
-    for (int number = 1; number <= FOLDERS_MAX; number++) {
+    r = stick_of_journal(stick, journal_ceiling(stick->journal, &ceiling));
+    if (r < 0) {
+        return r;
+    }
+
+    for (number = 1; number <= FOLDERS_MAX; number++) {
         auto_cursor struct cursor cursor = {};
         auto_close int fd = -1;
-        int r;
 
-        if (number == 1) {
-            (void) snprintf(name, sizeof(name), "%s", stick->appliance);
-        } else {
-            (void) snprintf(name, sizeof(name), "%s-%d", stick->appliance, number);
+        name_folder(stick, number, name);
+        fd = tree_open(top_fd, name, O_RDONLY | O_DIRECTORY);
+        if (fd == -ENOENT) {
+            break;
         }
-
-        fd = tree_open_directory(top_fd, name);
         if (fd == -ENOTDIR) {
             continue;  // a file by that name
         }
@@ -127,20 +147,28 @@ static int find_folder(struct stick *stick, int top_fd, struct cursor *ret)
         if (r < 0 && r != -ENOENT && r != -EBADMSG) {
             return r;
         }
-        if (r == 0 && !text_equal(cursor.journal, journal_id(stick->journal))) {
-            continue;
+        if (r == 0 && is_ours(stick, &cursor, ceiling)) {
+            stick_close_fd(&stick->folder_fd);
+            stick->folder_fd = take_fd(&fd);
+            cursor_clear(ret);
+            *ret = cursor;
+            cursor = (struct cursor){};
+        } else if (r < 0 && nobodys_fd < 0) {
+            nobodys_fd = take_fd(&fd);
         }
-
-        stick->folder_fd = take_fd(&fd);
-        if (r < 0) {
-            return 0;
-        }
-        *ret = cursor;
-        cursor = (struct cursor){};
+    }
+    if (stick->folder_fd >= 0) {
         return 1;
     }
+    if (nobodys_fd < 0) {
+        nobodys_fd = number <= FOLDERS_MAX ? tree_open_directory(top_fd, name) : -EEXIST;
+    }
+    if (nobodys_fd < 0) {
+        return nobodys_fd;
+    }
 
-    return -EEXIST;
+    stick->folder_fd = take_fd(&nobodys_fd);
+    return 0;
 }
 
 int stick_open_folder(struct stick *stick)
