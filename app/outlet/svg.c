@@ -73,7 +73,6 @@ void svg_add_steps(struct text *text, const struct svg_scale *scale, unsigned co
         }
         if (run > 0) {
             text_addf(text, "h%u", run);
-            run = 0;
         }
         if (at.there && pen) {
             text_addf(text, "V%u", y);
