@@ -118,6 +118,9 @@ int stick_root_open(struct stick_root *root, stick_root_tell *tell, void *data, 
         return errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
     }
 
+    if (tell) {
+        tell(STICK_WRITING, data);
+    }
     *ret_fd = root->fd;
     return 0;
 }

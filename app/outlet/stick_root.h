@@ -15,7 +15,10 @@ struct stick_root;
 
 #define auto_stick_root CLEANUP(stick_root_freep)
 
-/* Told what opening is about: STICK_CHECKING when fsck begins and once a second until it ends, STICK_WRITING then. */
+/*
+ * Told before anything is written: STICK_CHECKING when fsck begins, and once a second until it ends, STICK_WRITING
+ * then. What is refused after a look is not told of.
+ */
 typedef void stick_root_tell(enum stick_state state, void *data);
 
 /* Strings are copied. Nothing is touched before it is opened. Errors: -ENOMEM, -ENAMETOOLONG */
@@ -42,7 +45,8 @@ const char *stick_root_id(const struct stick_root *root);
 bool stick_root_is_in(const struct stick_root *root);
 
 /*
- * Open the root for writing below it. *ret_fd stays the root's, valid until it is closed.
+ * Open the root for writing below it. *ret_fd stays the root's, valid until it is closed. tell: NULL for a directory
+ * of which nobody wants to know.
  *
  * Errors: -ENODEV  it is gone   -EBUSY  in use by another program   -EUCLEAN  damaged, and not repaired
  *         -EMEDIUMTYPE  not a file system for us   -EROFS  write-protected   and -EIO, -EACCES ...

@@ -178,10 +178,19 @@ static void tell_state(struct stick_service *service, enum stick_state state)
     tell_report(service);
 }
 
-/* What opening the root is about; said again and again while fsck is at work. */
+/*
+ * What opening the root is about; said again and again while fsck is at work. The light says so before the first byte
+ * is written; while a stick is only looked at, it does not.
+ */
 static void tell_opening(enum stick_state state, void *data)
 {
-    tell_state(data, state);
+    struct stick_service *service = data;
+    bool was_lit = service->state == STICK_CHECKING || service->state == STICK_WRITING;
+
+    tell_state(service, state);
+    if (!was_lit) {
+        clock_sleep_until_us(clock_monotonic_us() + LIGHT_MS * 1000);
+    }
 }
 
 void stick_service_free(struct stick_service *service)
@@ -345,14 +354,10 @@ static void look_at_progress(struct stick_service *service)
     }
 }
 
-/* The light says so before the first byte is written. */
 static int open_root(struct stick_service *service, int *ret_fd)
 {
     uint64_t free_bytes;
     int r;
-
-    tell_state(service, STICK_WRITING);
-    clock_sleep_until_us(clock_monotonic_us() + LIGHT_MS * 1000);
 
     r = stick_root_open(service->setup.root, tell_opening, service, ret_fd);
     if (r >= 0) {

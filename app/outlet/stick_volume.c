@@ -230,18 +230,19 @@ static int check(struct stick_volume *volume, int *fd, stick_root_tell *tell, vo
     return fail_damaged(volume);
 }
 
+/* What is mounted is seen by nobody else from now on. */
+static int make_private(struct stick_volume *volume)
+{
+    int r = volume->is_private ? 0 : stick_mount_make_private(volume->parent);
+
+    volume->is_private = r >= 0;
+    return r >= 0 ? 0 : fail(volume, -EIO, "no mount namespace of our own (%s), and others would see the stick in %s",
+                             strerror(-r), volume->parent);
+}
+
 static int mount_it(struct stick_volume *volume)
 {
-    int r = 0;
-
-    if (!volume->is_private) {
-        r = stick_mount_make_private(volume->parent);
-        if (r < 0) {
-            return fail(volume, -EIO, "no mount namespace of our own (%s), and others would see the stick in %s",
-                        strerror(-r), volume->parent);
-        }
-        volume->is_private = true;
-    }
+    int r;
 
     r = stick_mount(volume->pin_fd, volume->look.kind, volume->parent, volume->name, &volume->root_fd);
     switch (r) {
@@ -272,11 +273,15 @@ static int open_volume(struct stick_volume *volume, stick_root_tell *tell, void 
 {
     auto_close int fd = -1;
     int r, protected = 0;
+    char path[64];
 
     stick_mount_clear(volume->parent, volume->name);
     r = claim(volume, &fd);
     if (r >= 0) {
         r = look(volume, fd);
+    }
+    if (r >= 0) {
+        r = make_private(volume);
     }
     if (r < 0) {
         return r;
@@ -289,11 +294,12 @@ static int open_volume(struct stick_volume *volume, stick_root_tell *tell, void 
         if (r < 0) {
             return r;
         }
-        tell(STICK_WRITING, data);
     }
+    tell(STICK_WRITING, data);
 
     // From the claim to mount()'s own: the pin holds the device, whatever happens to its name.
-    volume->pin_fd = open(volume->node, O_RDONLY | O_CLOEXEC);
+    (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    volume->pin_fd = open(path, O_RDONLY | O_CLOEXEC);
     if (volume->pin_fd < 0) {
         return device_error(errno);
     }
