@@ -258,6 +258,9 @@ class Bed(harness.Case):
                                "\\( -name '*.csv' -o -name 'kwhmeter' -o -name '.cursor*' -o -name '*.html' "
                                "-o -name 'READ-ME*' \\)")
         self.assertEqual(found, "", "beside the stick")
+        # the mount points are folders there, and empty
+        found = self.guest.run(f"find {RUN} -xdev -mindepth 2 -type f ! -path '{RUN}/journal/*' -printf '%s %p\\n'")
+        self.assertEqual(found, "", "under a mount point")
         self.assertEqual(self.guest.run("grep -cE ' - (vfat|exfat) ' /proc/self/mountinfo || true"), "0")
 
     # --- what is there in the end ---

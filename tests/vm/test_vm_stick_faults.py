@@ -121,7 +121,7 @@ class Damaged(stickbed.Bed):
         self.finish(good)
 
     def test_37_an_error_at_any_sector_ends_the_burst_and_nothing_is_lost(self):
-        count = max(3, harness.share(100))
+        count = max(2, harness.share(100))
         self.start(meters=2, interval_ms=1000, burst_s=5)
         volume = self.make("fat32", table="mbr")
         before = volume.path.read_bytes()
@@ -225,7 +225,7 @@ class Crowded(stickbed.Bed):
 
 class Stopped(stickbed.Bed):
     def test_43_a_stop_is_done_within_5_s_and_leaves_it_clean(self):
-        count = max(3, harness.share(30))
+        count = max(2, harness.share(30))
         self.start(meters=10, interval_ms=1000, burst_s=5)
         volumes = [self.make("fat32"), self.make("exfat", table="mbr")]
         took = []
