@@ -216,6 +216,11 @@ class Service(StickCase):
             time.sleep(0.02)
         self.assertLess(worst, 2.5)
 
+    def test_acquisition_has_the_processor_first(self):
+        process = self.serve()
+        mine = os.getpriority(os.PRIO_PROCESS, 0)
+        harness.wait_until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == min(mine + 10, 19), what="nice")
+
     def test_one_program_a_run_directory(self):
         self.serve()
         harness.wait_until(lambda: (self.run_dir / "stick.json").exists())
