@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #define LAST_BURST_MS 3000  // of the five seconds that a stop may take
@@ -240,7 +241,7 @@ int main(int argc, char **argv)
         return r < 0 ? EXIT_USAGE : EXIT_OK;
     }
     // Acquisition goes first, whatever there is to catch up with: beside it, on one processor, slices were missed.
-    (void) nice(NICE);
+    (void) setpriority(PRIO_PROCESS, 0, MIN(getpriority(PRIO_PROCESS, 0) + NICE, 19));
     signal_fd = open_signals();
     if (signal_fd < 0) {
         log_error("no signals (%s)", strerror(-signal_fd));
