@@ -140,6 +140,33 @@ int stick_sync(struct stick *stick)
     return 0;
 }
 
+/*
+ * Make durable what was appended. The chains come first, with the device: Linux writes a file's entry before them, and
+ * an entry that is ahead of its chain costs all of the file until fsck; on exFAT, where the first cluster that is not
+ * the next one turns a file without a chain into one with, even then.
+ */
+static int sync_files(struct stick *stick, unsigned count)
+{
+    int r;
+
+    if (stick->device_fd >= 0 && fsync(stick->device_fd) < 0) {
+        return -errno;
+    }
+    if (count > SYNC_EACH_MAX) {
+        return stick_sync(stick);
+    }
+
+    for (unsigned i = 0; i < stick->file_count; i++) {
+        if (stick->files[i]->pending.size > 0) {
+            r = stick_file_sync(stick->files[i], stick->folder_fd);
+            if (r < 0) {
+                return r;
+            }
+        }
+    }
+    return 0;
+}
+
 /* Append all that is pending, durably. The cursor's new entries come into `at`. */
 static int write_files(struct stick *stick, struct cursor_file *at)
 {
@@ -157,7 +184,7 @@ static int write_files(struct stick *stick, struct cursor_file *at)
         if (file->pending.size == 0) {
             continue;
         }
-        r = stick_file_write(file, stick->folder_fd, count <= SYNC_EACH_MAX, &at[i]);
+        r = stick_file_write(file, stick->folder_fd, &at[i]);
         if (r < 0) {
             if (r == -ENOSPC) {
                 stick_file_cut(file, stick->folder_fd);
@@ -166,7 +193,7 @@ static int write_files(struct stick *stick, struct cursor_file *at)
         }
     }
 
-    return count > SYNC_EACH_MAX ? stick_sync(stick) : 0;
+    return count > 0 ? sync_files(stick, count) : 0;
 }
 
 /* What the cursor need not name any more: a meter's older days. */

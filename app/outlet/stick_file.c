@@ -213,8 +213,9 @@ static int write_pending(const struct stick_file *file, int fd, uint64_t size)
         }
     }
 
-    // First the cut: a tail of somebody's old bytes must not stand behind a new row, were the plug pulled now.
-    if (size > file->at.length + equal && ftruncate(fd, (off_t) (file->at.length + equal)) < 0) {
+    // First the cut: a tail of somebody's old bytes must not stand behind a new row, were the plug pulled now. And
+    // durably: what follows may bring the shorter chain to the stick before the shorter size.
+    if (size > file->at.length + equal && (ftruncate(fd, (off_t) (file->at.length + equal)) < 0 || fsync(fd) < 0)) {
         return -errno;
     }
     if (file->at.length + equal < end) {
@@ -254,7 +255,7 @@ static int open_for_writing(int folder_fd, const char *name, bool *ret_new)
     return fd;
 }
 
-int stick_file_write(struct stick_file *file, int folder_fd, bool sync, struct cursor_file *ret)
+int stick_file_write(struct stick_file *file, int folder_fd, struct cursor_file *ret)
 {
     auto_close int fd = -1;
     struct stat status;
@@ -273,7 +274,7 @@ int stick_file_write(struct stick_file *file, int folder_fd, bool sync, struct c
     if (r < 0) {
         return r;
     }
-    if ((sync && fsync(fd) < 0) || fstat(fd, &file->seen) < 0) {
+    if (fstat(fd, &file->seen) < 0) {
         return -errno;
     }
 
@@ -283,6 +284,17 @@ int stick_file_write(struct stick_file *file, int folder_fd, bool sync, struct c
     ret->first = file->at.first ? file->at.first : file->pending_first;
     ret->last = MAX(file->at.last, file->pending_last);
     return 0;
+}
+
+int stick_file_sync(const struct stick_file *file, int folder_fd)
+{
+    auto_close int fd = tree_open(folder_fd, file->at.name, O_RDWR);
+
+    if (fd < 0) {
+        return fd;
+    }
+
+    return fsync(fd) < 0 ? -errno : 0;
 }
 
 void stick_file_cut(const struct stick_file *file, int folder_fd)

@@ -73,10 +73,11 @@ int stick_file_is_tail_ours(const struct stick_file *file, int folder_fd, const 
 int stick_file_hold(struct stick_file *file, int fd) MUST_CHECK;
 
 /*
- * Append what is pending: bytes beyond the cursor stay where they are equal, one write for the rest. sync: durable
- * before it returns; else the caller syncs the file system. *ret becomes the cursor's new entry.
+ * Append what is pending: bytes beyond the cursor stay where they are equal, one write for the rest. *ret becomes the
+ * cursor's new entry, once it is durable: by stick_file_sync(), or when the caller syncs the file system.
  */
-int stick_file_write(struct stick_file *file, int folder_fd, bool sync, struct cursor_file *ret) MUST_CHECK;
+int stick_file_write(struct stick_file *file, int folder_fd, struct cursor_file *ret) MUST_CHECK;
+int stick_file_sync(const struct stick_file *file, int folder_fd) MUST_CHECK;
 
 /* Take back bytes beyond the cursor after a failed write, as far as the stick still lets us. */
 void stick_file_cut(const struct stick_file *file, int folder_fd);
