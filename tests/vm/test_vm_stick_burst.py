@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: MIT
 """
 One stick, mounted for its bursts only, on a real kernel: what is seen of it meanwhile, what is refused, checked and
-repaired, and what remains when it is killed. In the sandbox of the unit, as a user with one capability. Numbers are those
-of the list of faults.
+repaired, and what remains when it is killed. In the sandbox of the unit, as a user with one capability. Numbers are
+those of the list of faults.
 """
 
 import hashlib
-import json
-import re
 import struct
 import time
 import unittest
 
 import harness
-import rig
 import stickbed
 import stickimage
 
@@ -41,6 +38,11 @@ class BurstBed(stickbed.Bed):
         self.configure(meters=2, interval_ms=1000, burst_s=5)
         self.start_unit("acquire")
         self.guest.wait(f"test -s {stickbed.STATE}/good.conf && test -d {stickbed.STATE}/journal")
+
+    @staticmethod
+    def kinds(every_day, others):
+        """Those of every day, and the others when all is counted."""
+        return every_day + (others if harness.share(100) >= 100 else ())
 
     def plugged(self, volume, **options):
         """Plug it, and wait until it may be opened."""
@@ -83,16 +85,20 @@ class BurstBed(stickbed.Bed):
 
 class Bursts(BurstBed):
     def test_rows_arrive_and_it_is_clean_between_two_bursts(self):
-        for kind, size in (("fat32", 64 << 20), ("fat16", 32 << 20), ("fat12", 4 << 20), ("exfat", 64 << 20)):
-            volume = self.make(kind, size)
+        sizes = {"fat32": 256 << 20, "exfat": 64 << 20, "fat16": 32 << 20, "fat12": 4 << 20}
+        for kind in self.kinds(("fat32", "exfat"), ("fat16", "fat12")):
+            volume = self.make(kind, sizes[kind])
             self.plugged(volume)
             mark = self.serve()
             self.wait_served(mark)
             self.assertEqual(self.stick()["id"], volume.id())
             self.check_host_sees_nothing()
             self.assertIn("CapEff:\t0000000000200000", self.guest.run(f"cat /proc/{self.pids['stick']}/status"))
-            again = self.guest.watch.mark()
-            self.wait_served(again)
+            reads = []
+            for _ in range(3):
+                before = self.sectors_read()
+                self.wait_served(self.guest.watch.mark())
+                reads.append((self.sectors_read() - before) / 2)
             self.guest.freeze()
             self.assertFalse(volume.is_dirty())
             self.assertEqual(volume.problems(), [])
@@ -104,11 +110,16 @@ class Bursts(BurstBed):
             self.stop_and_pull(volume)
             self.assertEqual(volume.problems(), [])
             self.assertGreaterEqual(len(self.rows_of(volume)), rows)
+            harness.figure(f"a burst on {kind} reads {sorted(reads)[1]:.0f} KiB")
+            self.assertLess(sorted(reads)[1], 100)
         self.stop_acquire()
         self.plugged(volume)
         self.wait_served(self.serve())
         self.stop_and_pull(volume)
         self.check_complete(volume)
+
+    def sectors_read(self):
+        return int(self.guest.run("awk '{print $3}' /sys/block/sda/stat"))
 
     def check_lights(self, mark):
         """The light is lit at least 250 ms before a mount; what the watch sees late, on a busy machine, counts less."""
@@ -121,31 +132,22 @@ class Bursts(BurstBed):
         self.assertTrue(leads)
         self.assertGreater(max(leads), 240)
 
-    def test_a_burst_does_not_read_again_what_is_there(self):
-        volume = self.make("fat32", 256 << 20, cluster_size=4096)
-        self.plugged(volume)
-        self.wait_served(self.serve())
-        reads = []
-        for _ in range(4):
-            before = int(self.guest.run("awk '{print $3}' /sys/block/sda/stat"))
-            self.wait_served(self.guest.watch.mark())
-            reads.append((int(self.guest.run("awk '{print $3}' /sys/block/sda/stat")) - before) / 2)
-        harness.figure(f"a burst read {sorted(reads)[1]:.0f} KiB of a FAT32 of 256 MB")
-        self.assertLess(sorted(reads)[1], 100)
+    def test_32_and_36_what_is_refused_is_not_touched(self):
+        refused = [("fat32", None, "readonly", "write-protected"),
+                   ("ntfs", None, "refused", "NTFS: only FAT and exFAT are written"),
+                   ("fat32", "mbr", "refused", "a disk with partitions: only FAT and exFAT are written")]
+        for kind, table, state, words in refused:
+            volume = self.make(kind, 64 << 20, table=table)
+            before = self.digest(volume)
+            self.plugged(volume, read_only=state == "readonly")
+            self.serve()
+            self.wait_error(state, words)
+            self.assertEqual(self.stick()["id"], volume.id() if state == "readonly" else "sda")
+            self.check_nothing_beside()
+            self.stop_and_pull(volume)
+            self.assertEqual(self.digest(volume), before)
 
-    def test_32_write_protected(self):
-        volume = self.make("fat32")
-        before = self.digest(volume)
-        self.plugged(volume, read_only=True)
-        self.serve()
-        self.wait_error("readonly", "write-protected")
-        self.check_nothing_beside()
-        self.stop_and_pull(volume)
-        self.assertEqual(self.digest(volume), before)
-        self.plugged(volume)
-        self.wait_served(self.serve())
-
-    def test_in_use_by_another_program_is_left_alone(self):
+        # in use by another program, and dirty for that: no fsck
         volume = self.make("fat32")
         volume.set_dirty()
         self.plugged(volume)
@@ -157,27 +159,9 @@ class Bursts(BurstBed):
         self.assertEqual(self.guest.run("ls /mnt; cat /mnt/theirs.txt"), "theirs.txt\nprecious")
         self.guest.run("umount /mnt")
         self.wait_served(self.guest.watch.mark())
+        self.stop_and_pull(volume)
         self.assertEqual(volume.read("theirs.txt"), b"precious\n")
-        self.stop_and_pull(volume)
         self.assertEqual(volume.problems(), [])
-
-    def test_36_what_is_not_for_us_is_refused_by_name_and_untouched(self):
-        for kind, words in (("ntfs", "NTFS"), ("ext4", "ext2, ext3 or ext4"), ("luks", "LUKS"), ("blank", "not formatted")):
-            volume = self.make(kind, 16 << 20)
-            before = self.digest(volume)
-            self.plugged(volume)
-            self.serve()
-            self.wait_error("refused", f"{words}: only FAT and exFAT are written")
-            self.assertEqual(self.stick()["id"], "sda")
-            self.stop_and_pull(volume)
-            self.assertEqual(self.digest(volume), before)
-        volume = self.make("fat32", table="mbr")
-        before = self.digest(volume)
-        self.plugged(volume)
-        self.serve()
-        self.wait_error("refused", "a disk with partitions")
-        self.stop_and_pull(volume)
-        self.assertEqual(self.digest(volume), before)
 
 
 class Checks(BurstBed):
@@ -192,45 +176,35 @@ class Checks(BurstBed):
             volume.write_at((reserved + copy * size) * SECTOR + 4 * first, struct.pack("<I", 0x0FFFFFFF))
 
     def test_33_a_pulled_stick_is_repaired_first(self):
-        for kind in ("fat32", "exfat", "fat16"):
-            volume = self.make(kind, 32 << 20 if kind == "fat16" else 64 << 20)
+        for kind in self.kinds(("fat32",), ("exfat", "fat16", "windows", "boot")):
+            size = 32 << 20 if kind == "fat16" else 64 << 20
+            volume = self.make({"windows": "fat32", "boot": "exfat"}.get(kind, kind), size)
+            if kind == "windows":
+                volume.write_at(32 * SECTOR + 4, struct.pack("<I", 0x07FFFFFF))  # its own bit, in the FAT
+            elif kind == "boot":
+                volume.write_at(3 * SECTOR + 17, b"\1")                          # which the checksum tells
+            else:
+                volume.set_dirty()
             if kind == "fat32":
                 self.break_chain(volume)
-            volume.set_dirty()
             self.plugged(volume)
             mark = self.serve()
+            if kind == "boot":
+                # which newer versions of fsck.exfat repair unasked
+                harness.wait_until(lambda since=mark: "checking" in self.states(since)
+                                   and self.stick()["state"] in ("idle", "refused"), 60, "it is refused or served")
+                if self.stick()["state"] == "refused":
+                    self.wait_error("refused", "damaged: fsck.exfat could not repair it")
+                    self.stop_and_pull(volume)
+                    continue
             self.wait_served(mark)
-            states = self.states(mark)
-            self.assertIn("checking", states)
-            self.assertLess(states.index("checking"), states.index("idle") if "idle" in states[1:] else 99)
+            self.assertIn("checking", self.states(mark), kind)
             again = self.guest.watch.mark()
             self.wait_served(again)
-            self.assertNotIn("checking", self.states(again))
+            self.assertNotIn("checking", self.states(again), kind)
             self.stop_and_pull(volume)
-            self.assertEqual(volume.problems(), [])
+            self.assertEqual([line for line in volume.problems() if kind != "windows" or line != "dirty"], [], kind)
             self.assertTrue(self.rows_of(volume))
-
-    def test_bits_of_windows_are_looked_at_once(self):
-        volume = self.make("fat32")
-        volume.write_at(32 * SECTOR + 4, struct.pack("<I", 0x07FFFFFF))
-        self.plugged(volume)
-        mark = self.serve()
-        self.wait_served(mark)
-        self.assertIn("checking", self.states(mark))
-        again = self.guest.watch.mark()
-        self.wait_served(again)
-        self.assertNotIn("checking", self.states(again))
-
-    def test_a_damaged_exfat_boot_region_is_repaired_or_refused(self):
-        volume = self.make("exfat")
-        volume.write_at(3 * SECTOR + 17, b"\1")
-        self.plugged(volume)
-        mark = self.serve()
-        harness.wait_until(lambda: "checking" in self.states(mark) and self.stick()["state"] in ("idle", "refused"), 60)
-        state = self.stick()["state"]
-        self.stop_and_pull(volume)
-        if state == "idle":
-            self.assertEqual(volume.problems(), [])
 
     def test_34_fsck_that_hangs_is_killed_and_has_no_rights(self):
         volume = self.make("fat32")
@@ -279,7 +253,7 @@ class Checks(BurstBed):
 
 class Killed(BurstBed):
     def test_kill_9_in_mid_burst_leaves_it_clean_and_unmounted(self):
-        count = max(4, harness.share(100))
+        count = max(3, harness.share(100))
         volume = self.make("fat32")
         self.plugged(volume)
         hit = 0
@@ -288,13 +262,12 @@ class Killed(BurstBed):
             self.guest.watch.wait(lambda kind, value: kind == "mounts" and value == "1", 60, mark, "it is mounted")
             time.sleep(self.random.choice((0, self.random.random() * 0.1)))
             hit += self.guest.watch.last("mounts") == "1"
-            self.guest.run(f"kill -9 {self.pids['stick']}; while test -e /proc/{self.pids['stick']}; do sleep 0.01; done")
-            self.guest.wait("! grep -q ' /dev/sda \\| - vfat ' /proc/*/mountinfo 2> /dev/null; blockdev --flushbufs /dev/sda")
-            self.guest.run("sleep 0.5")
+            pid = self.pids.pop("stick")
+            self.guest.run(f"kill -9 {pid}; while test -e /proc/{pid}; do sleep 0.01; done")
+            self.guest.run("sleep 0.6")  # the kernel unmounts it with the namespace
             self.assertFalse(volume.is_dirty())
             self.assertEqual(volume.problems(), [])
             self.check_nothing_beside()
-            del self.pids["stick"]
         harness.figure(f"killed {count} times in mid-burst, {hit} while it was mounted: unmounted and clean each time")
         self.wait_served(self.serve())
         self.stop_acquire()
@@ -320,38 +293,38 @@ class Killed(BurstBed):
 
 
 class Public(BurstBed):
-    def test_a_program_of_the_host_gets_a_namespace_of_its_own(self):
+    def test_a_mount_that_others_would_see_is_not_made(self):
         volume = self.make("fat32")
-        self.plugged(volume)
-        mark = self.serve(unit="[Service]\n")
-        self.wait_served(mark)
-        self.check_nothing_beside()
-        host, ours = self.guest.run(f"readlink /proc/1/ns/mnt /proc/{self.pids['stick']}/ns/mnt").split()
-        self.assertNotEqual(host, ours)
-        self.assertEqual(volume.problems(), [])
-        self.assertTrue(self.rows_of(volume))
-
-    def test_where_it_cannot_be_private_nothing_is_mounted(self):
-        volume = self.make("fat32")
-        self.plugged(volume)
         before = self.digest(volume)
+        self.plugged(volume)
         self.serve(unit="[Service]\nRestrictNamespaces=yes\n")
         self.wait_error("failed", "no mount namespace of our own")
         self.check_nothing_beside()
+        self.stop_stick()
         self.assertEqual(self.digest(volume), before)
 
-    def test_a_mount_point_that_is_not_ours_is_not_used(self):
-        volume = self.make("fat32")
-        self.plugged(volume)
-        self.guest.run(f"install -d -o meterstick -m 700 {POINT}; echo other > {POINT}/file; chown meterstick {POINT}/file")
+        # a directory that is not ours, or not empty, or none
+        self.guest.run(f"install -d -o meterstick -m 700 {POINT}; echo other > {POINT}/file")
         self.serve()
         self.wait_error("failed", "not an empty directory of our own")
-        self.guest.run(f"rm {POINT}/file; rmdir {POINT}; ln -s /tmp {POINT}")
-        self.wait_error("failed", "")
-        time.sleep(6)
+        self.guest.run(f"rm {POINT}/file; chmod 755 {POINT}; sleep 6")
+        self.wait_error("failed", "not an empty directory of our own")
+        self.guest.run(f"rmdir {POINT}; ln -s /tmp {POINT}; sleep 6")
         self.check_nothing_beside()
+        self.assertEqual(self.digest(volume), before)
         self.guest.run(f"rm {POINT}")
         self.wait_served(self.guest.watch.mark())
+        self.stop_stick()
+
+        # where it may have one of its own, it takes it
+        self.guest.run(f"rmdir {POINT}")
+        self.wait_served(self.serve(unit="[Service]\n"))
+        self.check_nothing_beside()
+        host, ours = self.guest.run(f"readlink /proc/1/ns/mnt /proc/{self.pids['stick']}/ns/mnt").split()
+        self.assertNotEqual(host, ours)
+        self.stop_and_pull(volume)
+        self.assertEqual(volume.problems(), [])
+        self.assertTrue(self.rows_of(volume))
 
 
 if __name__ == "__main__":
