@@ -257,7 +257,7 @@ static unsigned children(pid_t ret[static 64])
 static void wait_children(unsigned expect)
 {
     uint64_t end_ms = clock_monotonic_ms() + PATIENCE_MS;
-    pid_t pids[64];
+    pid_t pids[64] = { 0 };
 
     while (children(pids) != expect) {
         if (clock_monotonic_ms() > end_ms) {
@@ -303,7 +303,7 @@ static int descriptors(pid_t pid)
 static void test_each_stick_has_a_child_with_nothing_of_the_parents(void)
 {
     auto_json struct json *json = NULL;
-    pid_t pids[64];
+    pid_t pids[64] = { 0 };
     bool fresh;
 
     begin();
@@ -333,7 +333,7 @@ static void test_each_stick_has_a_child_with_nothing_of_the_parents(void)
 /* Fault 38: one that hangs delays nobody; and fault 43. */
 static void test_one_that_hangs_delays_neither_the_others_nor_the_end(void)
 {
-    pid_t pids[64];
+    pid_t pids[64] = { 0 };
     double backlog;
 
     begin();
@@ -361,7 +361,7 @@ static void test_one_that_hangs_delays_neither_the_others_nor_the_end(void)
 
 static void test_a_child_that_dies_is_begun_again_and_the_others_do_not_notice(void)
 {
-    pid_t pids[64], other;
+    pid_t pids[64] = { 0 }, other;
 
     begin();
     plug(1, "well");
@@ -418,7 +418,7 @@ static void test_dips_leave_nothing_behind(void)
 
 static void test_children_end_with_a_parent_that_is_killed(void)
 {
-    pid_t pids[64];
+    pid_t pids[64] = { 0 };
 
     begin();
     plug(1, "well");
