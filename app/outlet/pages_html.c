@@ -46,7 +46,7 @@ static const char style[] =
     ".pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:0 2.5rem;align-items:start}\n"
     "@media (max-width:30rem){th,td{padding:.3rem .2rem}}\n"
     "thead th{color:var(--soft);vertical-align:bottom;line-height:1.25}\n"
-    "th[scope=row]{text-align:left;overflow-wrap:anywhere}\n"
+    "th[scope=row]{text-align:left;overflow-wrap:anywhere;min-width:5.5rem}\n"
     "th small{display:block;font-size:.875rem;white-space:nowrap}\n"
     "a{color:inherit;text-decoration-color:var(--soft);text-underline-offset:.15em}\n"
     "figure{margin:0}\n"
@@ -78,7 +78,8 @@ static const char style[] =
     "@media print{@page{margin:14mm}\n"
     ":root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#333;--line:#bbb;--grid:#ddd;--mean:#000;--band:#bbb;"
     "--gap:#eee;--bar:#777}\n"
-    "html{font-size:9.5pt}body{max-width:none;padding:0}section+section,tr,figure{break-inside:avoid}"
+    "html{font-size:9.5pt}body{max-width:none;padding:0}th,td{padding:.2rem .35rem}"
+    "section+section,tr,figure{break-inside:avoid}"
     "h2,h3,caption{break-after:avoid}.power{height:9rem}.energy{height:3.5rem}a{text-decoration:none}}\n"
     "</style>\n</head>\n<body>\n";
 
