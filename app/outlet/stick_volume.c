@@ -315,8 +315,17 @@ int stick_volume_open(struct stick_volume *volume, stick_root_tell *tell, void *
     r = open_volume(volume, tell, data);
     if (r < 0) {
         close_fds(volume);
+        return r;
     }
-    return r;
+
+    // FAT's flag that it is in use must not come after what is written now: without it nobody would call fsck.
+    if (fsync(volume->pin_fd) < 0) {
+        int error = errno;
+
+        r = stick_volume_close(volume);
+        return r < 0 ? r : device_error(error);
+    }
+    return 0;
 }
 
 /* The name once more: a device that is gone says so here, where umount() did not. */
@@ -343,6 +352,9 @@ int stick_volume_close(struct stick_volume *volume)
         return 0;
     }
 
+    // All else before the flag that says it is clean. Errors are told by the flush behind it, as those of umount.
+    (void) syncfs(volume->root_fd);
+    (void) fsync(volume->pin_fd);
     (void) close(take_fd(&volume->root_fd));  // what matters was synced
     r = stick_mount_end(volume->parent, volume->name);
     flush_r = flush_device(volume);
