@@ -346,21 +346,20 @@ static int flush_device(const struct stick_volume *volume)
 
 int stick_volume_close(struct stick_volume *volume)
 {
-    int r, flush_r;
+    int r, flush_r, sync_r;
 
     if (volume->root_fd < 0) {
         return 0;
     }
 
-    // All else before the flag that says it is clean. Errors are told by the flush behind it, as those of umount.
-    (void) syncfs(volume->root_fd);
-    (void) fsync(volume->pin_fd);
+    // All else before the flag that says it is clean. An error that is told here is not told again by the flush below.
+    sync_r = syncfs(volume->root_fd) < 0 || fsync(volume->pin_fd) < 0 ? device_error(errno) : 0;
     (void) close(take_fd(&volume->root_fd));  // what matters was synced
     r = stick_mount_end(volume->parent, volume->name);
     flush_r = flush_device(volume);
     close_fds(volume);
-    if (flush_r < 0) {
-        return flush_r;
+    if (flush_r < 0 || sync_r < 0) {
+        return flush_r < 0 ? flush_r : sync_r;
     }
     return r < 0 ? fail(volume, -EIO, "it could not be unmounted (%s)", strerror(-r)) : 0;
 }
