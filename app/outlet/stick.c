@@ -129,14 +129,20 @@ int stick_of_journal(struct stick *stick, int r)
 static int remove_undated(struct stick *stick, struct stick_file *file)
 {
     auto_text struct text next = {};
+    struct stat status;
     int r;
 
     r = stick_file_check(file, stick->folder_fd);
-    if (r <= 0) {
+    if (r < 0) {
         return r == -ENOENT ? 0 : r;
     }
+    // Without a byte it is one that was being removed: the chain was gone already, and fsck made its size true.
+    if (r == 0 && (fstatat(stick->folder_fd, file->at.name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+                   !S_ISREG(status.st_mode) || status.st_size > 0)) {
+        return 0;
+    }
 
-    if (file->at.length > 0 && (uint64_t) file->seen.st_size > file->at.length) {
+    if (r == 1 && file->at.length > 0 && (uint64_t) file->seen.st_size > file->at.length) {
         r = stick_file_render_next(file, stick->render, stick->journal, &next);
         if (r < 0) {
             return r == -EBADMSG ? 0 : stick_of_journal(stick, r);
