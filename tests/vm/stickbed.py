@@ -350,13 +350,18 @@ class Bed(harness.Case):
             self.check_slices(journal)
         return len(journal)
 
-    def finish(self, *volumes, slices=True):
-        """Stop both, look at all that is left. Returns the count of rows."""
+    def finish(self, *volumes, slices=True, yanked=False):
+        """
+        Stop both, look at all that is left. Returns the count of rows.
+        yanked: they were mounted then. fsck.exfat (1.2) leaves clusters that belong to no file; no row was in them.
+        """
         self.check_alive()
         self.stop_acquire()
         self.stop_stick()
         for volume in volumes:
             self.pull(volume)
-            self.assertEqual(volume.problems(), [], volume.path.name)
+            problems = [problem for problem in volume.problems()
+                        if not (yanked and volume.kind == "exfat" and problem.startswith("lost:"))]
+            self.assertEqual(problems, [], volume.path.name)
         self.check_nothing_beside()
         return self.check_complete(*volumes, slices=slices)

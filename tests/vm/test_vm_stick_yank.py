@@ -103,7 +103,7 @@ class Yanks(stickbed.Bed):
         self.wait_served(mark)
         self.plug(volumes[1], 2)
         harness.wait_until(lambda: len(self.wait_caught_up()) == 2, 120, "both are complete")
-        rows = self.finish(*volumes)
+        rows = self.finish(*volumes, yanked=True)
         harness.figure(f"yanked {count} times ({', '.join(f'{n} {what}' for what, n in sorted(self.found.items()))}): "
                        f"0 of {rows} rows lost or double on 2 sticks, 0 bytes beside them")
         if self.gone_ms:
