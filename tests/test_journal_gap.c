@@ -173,6 +173,25 @@ static void test_a_row_that_is_none_is_passed(void)
     remove_directory();
 }
 
+/* One by one up to such a number would take days. */
+static void test_rows_far_beyond_their_segment_are_passed_at_once(void)
+{
+    struct database *database = NULL;
+    struct journal *writer;
+    struct epoch epoch;
+    uint64_t gap;
+    char path[512];
+
+    writer = write_days(&epoch);
+    CHECK_EQ(database_open(segment_path(2882, path), DATABASE_WRITE, &database), 0);
+    CHECK_EQ(database_run(database, "UPDATE sample SET seq=seq+(1<<32) WHERE seq>=5800"), 0);
+    database_close(database);
+    CHECK_EQ(count_rows(&gap), 3 * 2880 - (5821 - 5800 + 1));
+    CHECK_EQ(gap, 5799);
+    journal_close(writer);
+    remove_directory();
+}
+
 static void test_a_cursor_has_a_gap_where_a_segment_was_set_aside(void)
 {
     static const char zeroes[100];
@@ -267,4 +286,5 @@ static void test_any_damage_is_passed(void)
 
 TESTS(test_an_older_segment_that_cannot_be_read_is_passed, test_the_newest_and_the_oldest_are_passed_as_well,
       test_one_damaged_page_costs_its_rows_and_few_more, test_a_row_that_is_none_is_passed,
+      test_rows_far_beyond_their_segment_are_passed_at_once,
       test_a_cursor_has_a_gap_where_a_segment_was_set_aside, test_any_damage_is_passed)

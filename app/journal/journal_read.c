@@ -142,6 +142,9 @@ static int pass(struct walk *walk)
             statement_set_number(statement, 1, (int64_t) (walk->after + step));
             r = statement_step(statement);
         }
+        if (r == 1 && (uint64_t) statement_number(statement, 0) >= walk->end) {
+            continue;  // none of the segment's rows: its own may still stand behind that, or there are no more
+        }
         if (r == 1) {
             walk->after += step;
         }
