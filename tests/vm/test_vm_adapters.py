@@ -106,6 +106,7 @@ class Adapters(harness.Case):
             self.assertGreater(len(rows.get(name, [])), 1, name)
             self.assertLessEqual({row["voltage"] for row in rows[name]}, {voltage, None}, name)
 
+    @rig.again_if_qemu_ends
     def test_ftdi_answers_within_a_millisecond_by_ioctl_and_by_rule(self):
         slave = self.slave(230.1)
         self.guest.plug_adapter("one", slave, 1, "FTA")
@@ -139,6 +140,7 @@ class Adapters(harness.Case):
             said = self.guest.run(f"{USER} meterstick read --model {MODEL} --port {name} --points voltage")
             self.assertIn("230.1", said, name)
 
+    @rig.again_if_qemu_ends
     def test_a_yanked_adapter_is_polled_again_under_another_name(self):  # fault 13
         self.rules()
         slaves = {"a": self.slave(228.1), "b": self.slave(232.2)}
@@ -170,6 +172,7 @@ class Adapters(harness.Case):
         print(f"polled again after {min(took)} to {max(took)} ms")
         self.check_rows(a=228.1, b=232.2)
 
+    @rig.again_if_qemu_ends
     def test_swapped_adapters_keep_their_meters_by_socket_and_by_path(self):  # fault 13
         self.rules()
         slaves = {"a": self.slave(228.1), "b": self.slave(232.2)}
