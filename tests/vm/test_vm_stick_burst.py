@@ -151,7 +151,8 @@ class Bursts(BurstBed):
         volume = self.make("fat32")
         volume.set_dirty()
         self.plugged(volume)
-        self.guest.run("mount -t vfat /dev/sda /mnt && echo precious > /mnt/theirs.txt && sync")
+        self.guest.wait("mount -t vfat /dev/sda /mnt")  # its node may go once more while the kernel counts partitions
+        self.guest.run("echo precious > /mnt/theirs.txt && sync")
         mark = self.serve()
         self.wait_error("refused", "in use by another program")
         time.sleep(6)  # another burst
