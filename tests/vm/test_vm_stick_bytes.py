@@ -131,10 +131,9 @@ class Bytes(harness.Case):
     def test_a_burst_each_minute_and_each_five_minutes_on_fat(self):
         self.check("fat32")
 
-    def test_a_burst_each_minute_and_each_five_minutes_on_exfat(self):
-        if harness.share(100) < 100:
-            self.skipTest("by day FAT stands for both")
-        self.check("exfat")
+    if harness.share(100) == 100:  # by day FAT stands for both
+        def test_a_burst_each_minute_and_each_five_minutes_on_exfat(self):
+            self.check("exfat")
 
 
 if __name__ == "__main__":
