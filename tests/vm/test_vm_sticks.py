@@ -70,10 +70,25 @@ class Sticks(stickbed.Bed):
         for volume in volumes:
             self.assertEqual(self.rows_of(volume).keys(), journal.keys(), volume.path.name)
 
-    def end(self, *volumes):
-        """Stop both, look at all that is left."""
+    def wait_bursts(self, count, seconds=90):
+        """Until so many sticks have had another burst, each."""
+        mark = self.guest.watch.mark()
+
+        def done():
+            states = [value.split(",") for _, kind, value in self.guest.watch.records[mark:] if kind == "state"]
+            return bool(states) and set(states[-1]) == {"idle"} and all(
+                any(len(state) == count and state[i] == "writing" for state in states) for i in range(count))
+        harness.wait_until(done, seconds, f"{count} sticks have another burst; {self.log()}")
+
+    def end(self, *volumes, bursts=0):
+        """
+        Stop both, look at all that is left. bursts: so many sticks have one before the last, for which there are but
+        four seconds, however many there are and however slow the machine.
+        """
         self.check_alive()
         self.stop_acquire()
+        if bursts:
+            self.wait_bursts(bursts)
         self.stop_stick()
         for name in list(self.guest.sticks):
             self.guest.unplug_stick(name)
@@ -105,7 +120,7 @@ class Sticks(stickbed.Bed):
 
         self.pull(mbr)  # which is nothing to the others
         self.wait_sticks(*(name for name in ids if name != mbr.id()))
-        self.end(whole, gpt, mixed[1], mixed[3])
+        self.end(whole, gpt, mixed[1], mixed[3], bursts=4)
         self.assertEqual(mbr.problems(), [])
         events = self.stick_events()
         told = [text for text in events if text.endswith(": in") and whole.id() not in text]  # it may be from before
