@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# alone
 """How long a stick is mounted, and how soon the first row is on it: on a real kernel, whose time goes slower here."""
 
 import time
