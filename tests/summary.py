@@ -7,7 +7,8 @@
 A program of cmocka or unittest counts with each of its cases, any other with itself. A program that failed
 without a case that failed (it crashed, a sanitizer spoke, it took too long) is one failure more. Shows what failed and
 was skipped, what each label took, the figures that tests printed ("figure: ..." on a line of its own), and then
-"N passed, M failed, K skipped". Exits 1 if anything failed or nothing ran.
+"N passed, M failed, K skipped". Exits 1 if anything failed or nothing ran. A program that a log has twice was tried
+again: the second time counts, and what was wrong the first time is shown.
 """
 
 import re
@@ -15,6 +16,7 @@ import sys
 
 LINE = re.compile(r"^(\d+): ?(.*)$")
 ENTRY = re.compile(r"^\s*\d+/\d+ Test\s+#(\d+): (\S+) \.*\s*(.*?)\s+[\d.]+ sec")
+START = re.compile(r"^\s+Start\s+(\d+): ")
 LABEL = re.compile(r"^(\w+) +=\s+([\d.]+) sec\*proc \((\d+) tests?\)$")
 FIGURE = re.compile(r"^figure: (.*)$")
 CASES = (
@@ -36,6 +38,7 @@ class Program:
         self.name = "?"
         self.verdict = None
         self.lines = []
+        self.before = []   # what it printed when it was tried first
 
     def count(self):
         found = {"passed": 0, "failed": [], "skipped": []}
@@ -85,6 +88,10 @@ def read(path):
                 program = programs.setdefault(int(match.group(1)), Program())
                 program.name = match.group(2)
                 program.verdict = match.group(3).replace("***", "").strip() or "?"
+            elif match := START.match(text):
+                program = programs.setdefault(int(match.group(1)), Program())
+                if program.verdict:
+                    program.before, program.lines, program.verdict = program.lines, [], None
             elif match := LINE.match(text):
                 programs.setdefault(int(match.group(1)), Program()).lines.append(match.group(2))
             elif match := LABEL.match(text):
@@ -96,6 +103,7 @@ def main(arguments):
     total = {"passed": 0, "failed": 0, "skipped": 0}
     failed_names = []
     skipped_names = []
+    again_names = []
     figures = []
     for argument in arguments:
         suite, _, path = argument.rpartition("=")
@@ -109,6 +117,10 @@ def main(arguments):
             name = f"{suite}:{program.name}" if suite else program.name
             skipped_names += [f"{name}: {case}" for case in found["skipped"]]
             figures += [f"{name}: {match.group(1)}" for match in map(FIGURE.match, program.lines) if match]
+            if program.before:
+                print(f"---- {name} was tried twice; the end of what it printed first:")
+                print("\n".join(program.before[-60:]))
+                again_names.append(name)
             if found["failed"]:
                 print(f"---- {name} failed; the end of what it printed:")
                 print("\n".join(program.lines[-60:]))
@@ -124,6 +136,8 @@ def main(arguments):
             total[kind] += number
     for figure in figures:
         print(f"figure {figure}")
+    for name in again_names:
+        print(f"TRIED TWICE {name}")
     for name in failed_names:
         print(f"FAILED {name}")
     for name in skipped_names:

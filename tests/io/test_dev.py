@@ -85,6 +85,21 @@ class Summary(unittest.TestCase):
         self.assertEqual(summary(f"asan={self.log}").stdout, "asan: 1 passed, 0 failed, 0 skipped; long 0 s\n"
                          "figure asan:long.test_b: 7 kills, 0 overlaps\n1 passed, 0 failed, 0 skipped\n")
 
+    def test_what_was_tried_twice_counts_once_and_is_said(self):
+        first = ("    Start 1: vm.test_b\n1: FAIL: test_a (test_b.B.test_a)\n1: Ran 2 tests in 0.1s\n"
+                 "1: FAILED (failures=1)\n1/1 Test #1: vm.test_b ......***Failed    0.10 sec\n")
+        self.log.write_text(first + "    Start 1: vm.test_b\n1: Ran 2 tests in 0.1s\n1: OK\n"
+                            "1/1 Test #1: vm.test_b ......   Passed    0.10 sec\n")
+        result = summary(f"vm={self.log}")
+        self.assertEqual(result.returncode, 0, result.stdout)
+        self.assertEqual(result.stdout.rstrip().split("\n")[-2:], ["TRIED TWICE vm:vm.test_b",
+                                                                   "2 passed, 0 failed, 0 skipped"])
+        self.assertIn("FAIL: test_a", result.stdout)
+        self.log.write_text(first + first)
+        result = summary(f"vm={self.log}")
+        self.assertEqual((result.returncode, result.stdout.rstrip().split("\n")[-1]),
+                         (1, "1 passed, 1 failed, 0 skipped"))
+
     def test_a_log_in_which_nothing_ran_is_a_failure(self):
         self.log.write_text("No tests were found!!!\n")
         self.assertEqual(summary(str(self.log)).returncode, 1)
