@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/sample.h"
 
+#include "app/base/text.h"
 #include "drivers/modbus_frame.h"
 
 #include <math.h>
@@ -40,6 +41,21 @@ const char *reason_text(enum reason reason)
         return exceptions[reason];
     }
     return "unknown exception";
+}
+
+bool layout_is_same(const struct layout *a, const struct layout *b)
+{
+    if (a->count != b->count) {
+        return false;
+    }
+
+    for (unsigned i = 0; i < a->count; i++) {
+        if (!text_equal(a->columns[i].name, b->columns[i].name) ||
+            !text_equal(a->columns[i].unit, b->columns[i].unit)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void sample_clear(struct sample *sample, const char *meter, unsigned value_count, enum reason reason)

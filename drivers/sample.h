@@ -44,6 +44,9 @@ struct layout {
     struct column columns[MAX_POINTS];
 };
 
+/* Whether they have the same columns in the same order, by name and unit. */
+bool layout_is_same(const struct layout *a, const struct layout *b);
+
 struct sample {
     char meter[METER_ID_SIZE];         // name in meterstick.conf, for example "kitchen"
     uint64_t boot_ms;                  // boot clock, when the first reply arrived

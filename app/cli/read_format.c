@@ -108,21 +108,6 @@ static void csv_header(struct text *ret, const struct layout *layout, bool sever
     text_add(ret, ",seq\n");
 }
 
-static bool layouts_equal(const struct layout *a, const struct layout *b)
-{
-    if (a->count != b->count) {
-        return false;
-    }
-    for (unsigned i = 0; i < a->count; i++) {
-        if (!text_equal(a->columns[i].name, b->columns[i].name) ||
-            !text_equal(a->columns[i].unit, b->columns[i].unit)) {
-            return false;
-        }
-    }
-
-    return true;
-}
-
 /* seq is the journal's, so it is empty here. */
 static void print_csv(struct text *ret, bool header, struct read_job *job, const struct read_meter *meter)
 {
@@ -130,7 +115,7 @@ static void print_csv(struct text *ret, bool header, struct read_job *job, const
     char utc[CLOCK_TEXT_SIZE] = "", local[CLOCK_TEXT_SIZE] = "", quality[4];
     bool several = job->meter_count > 1;
 
-    if (header && (!job->header || !layouts_equal(job->header, layout))) {
+    if (header && (!job->header || !layout_is_same(job->header, layout))) {
         csv_header(ret, layout, several);
         job->header = layout;
     }

@@ -18,21 +18,6 @@ void render_meters_clear(struct render_meters *meters)
     *meters = (struct render_meters){};
 }
 
-static bool is_same(const struct layout *a, const struct layout *b)
-{
-    if (a->count != b->count) {
-        return false;
-    }
-
-    for (unsigned i = 0; i < a->count; i++) {
-        if (!text_equal(a->columns[i].name, b->columns[i].name) ||
-            !text_equal(a->columns[i].unit, b->columns[i].unit)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The one of ours that is like it. */
 static int share_layout(struct render_meters *meters, const struct layout *layout, const struct layout **ret)
 {
@@ -40,7 +25,7 @@ static int share_layout(struct render_meters *meters, const struct layout *layou
     struct layout *own;
 
     for (unsigned i = 0; i < meters->layout_count; i++) {
-        if (is_same(meters->layouts[i], layout)) {
+        if (layout_is_same(meters->layouts[i], layout)) {
             *ret = meters->layouts[i];
             return 0;
         }
