@@ -59,7 +59,6 @@ static void close_fds(struct stick_volume *volume)
     }
 }
 
-
 bool stick_volume_is_in(const struct stick_volume *volume)
 {
     struct stat status;

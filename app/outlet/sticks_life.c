@@ -4,7 +4,6 @@
 
 #include "app/base/clock.h"
 #include "app/base/log.h"
-#include "app/outlet/stick_mount.h"
 #include "app/outlet/stick_service.h"
 
 #include <poll.h>
@@ -45,12 +44,6 @@ int sticks_life_serve(const struct sticks_child_life *child, void *data)
     struct stick_service_setup setup = { .options = life->options, .is_watched = true, .tell = tell,
                                          .data = (void *) child };
     int r;
-
-    // A child before us that was killed may have left it mounted, where the namespace outlived it; usually it is not.
-    r = stick_mount_end(life->mount_parent, strrchr(child->volume.node, '/') + 1);
-    if (r == 0) {
-        log_info("%s was still mounted: it is not any more", child->volume.node);
-    }
 
     r = stick_root_new_volume(child->volume.node, life->mount_parent, &root);
     if (r >= 0) {
