@@ -154,7 +154,8 @@ static void test_one_damaged_page_costs_its_rows_and_few_more(void)
     remove_directory();
 }
 
-static void test_a_row_that_is_none_is_passed(void)
+/* What a reader makes of three days whose second segment was changed by hand, into so many rows fewer. */
+static void check_changed(const char *sql, unsigned fewer, uint64_t gap_after)
 {
     struct database *database = NULL;
     struct journal *writer;
@@ -164,32 +165,24 @@ static void test_a_row_that_is_none_is_passed(void)
 
     writer = write_days(&epoch);
     CHECK_EQ(database_open(segment_path(2882, path), DATABASE_WRITE, &database), 0);
-    CHECK_EQ(database_run(database, "UPDATE sample SET vals='[1,2' WHERE seq BETWEEN 3000 AND 3299;"
-                                    "UPDATE sample SET quality='Nmgx' WHERE seq=4000"), 0);
+    CHECK_EQ(database_run(database, sql), 0);
     database_close(database);
-    CHECK_EQ(count_rows(&gap), 3 * 2880 - 301);
-    CHECK_EQ(gap, 2999);
+    CHECK_EQ(count_rows(&gap), 3 * 2880 - fewer);
+    CHECK_EQ(gap, gap_after);
     journal_close(writer);
     remove_directory();
+}
+
+static void test_a_row_that_is_none_is_passed(void)
+{
+    check_changed("UPDATE sample SET vals='[1,2' WHERE seq BETWEEN 3000 AND 3299;"
+                  "UPDATE sample SET quality='Nmgx' WHERE seq=4000", 301, 2999);
 }
 
 /* One by one up to such a number would take days. */
 static void test_rows_far_beyond_their_segment_are_passed_at_once(void)
 {
-    struct database *database = NULL;
-    struct journal *writer;
-    struct epoch epoch;
-    uint64_t gap;
-    char path[512];
-
-    writer = write_days(&epoch);
-    CHECK_EQ(database_open(segment_path(2882, path), DATABASE_WRITE, &database), 0);
-    CHECK_EQ(database_run(database, "UPDATE sample SET seq=seq+(1<<32) WHERE seq>=5800"), 0);
-    database_close(database);
-    CHECK_EQ(count_rows(&gap), 3 * 2880 - (5821 - 5800 + 1));
-    CHECK_EQ(gap, 5799);
-    journal_close(writer);
-    remove_directory();
+    check_changed("UPDATE sample SET seq=seq+(1<<32) WHERE seq>=5800", 5821 - 5800 + 1, 5799);
 }
 
 static void test_a_cursor_has_a_gap_where_a_segment_was_set_aside(void)
