@@ -18,6 +18,7 @@ PLACE = SOURCE / "build" / "vm"
 # What our programs link, and what the tests use there
 PACKAGES = ("systemd-sysv", "udev", "kmod", "dbus", "util-linux", "libsystemd0", "libudev1", "libsqlite3-0", "libinih1",
             "libjansson4", "dosfstools", "exfatprogs", "linux-image-amd64")
+GPIOD = {"bookworm": "libgpiod2"}  # in any later release libgpiod3
 TOOLS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "mmdebstrap": "mmdebstrap",
          "mke2fs": "e2fsprogs", "cc": "build-essential"}
 BUSYBOX = ("/bin/busybox", "busybox-static")
@@ -87,6 +88,10 @@ def codename():
         if line.startswith("VERSION_CODENAME="):
             return line.partition("=")[2].strip('"')
     raise Missing("a Debian release: /etc/os-release names none")
+
+
+def packages():
+    return *PACKAGES, GPIOD.get(codename(), "libgpiod3")
 
 
 def cpio(files):
@@ -180,7 +185,7 @@ rm -rf "$copy"
 
 def key():
     """Changes with all that the guest is made of."""
-    made_of = repr((PACKAGES, EARLY, KEEP, DEVICES, MODULES_LOAD, AGENT_UNIT, INIT, hook("")))
+    made_of = repr((packages(), EARLY, KEEP, DEVICES, MODULES_LOAD, AGENT_UNIT, INIT, hook("")))
     digest = hashlib.sha256(made_of.encode() + b"".join((HERE / f"{helper}.c").read_bytes() for helper in HELPERS))
     return f"{codename()}-{digest.hexdigest()[:12]}"
 
@@ -202,7 +207,7 @@ def build(log):
     (place / "agent.service").write_text(AGENT_UNIT)
     script = place / "hook.sh"
     script.write_text(hook(place))
-    result = subprocess.run(["mmdebstrap", "--variant=minbase", "--format=null", f"--include={','.join(PACKAGES)}",
+    result = subprocess.run(["mmdebstrap", "--variant=minbase", "--format=null", f"--include={','.join(packages())}",
                              f"--customize-hook=sh {script} \"$1\"", codename(), "/dev/null"], stdout=log, stderr=log,
                             check=False)
     if result.returncode != 0 or not (place / "root.ext4").exists():

@@ -3,6 +3,7 @@
  * Looks at `stick` from within the guest and tells each change at once, over a virtio serial port, a line each:
  *
  *     BOOT_MS state idle,writing    the states of the sticks in stick.json ("-": none)
+ *     BOOT_MS committed 7012,null   of acquire.json: when the last row of each meter that is committed began
  *     BOOT_MS mounts 1              how many vfat and exfat there are in the mount namespace of the process
  *     BOOT_MS remove sda            what the kernel says of block devices (add, remove)
  *     BOOT_MS end                   the process is gone
@@ -10,7 +11,7 @@
  * BOOT_MS is the boot clock, with its microseconds. Mounts are told by poll() on mountinfo: none is missed that lasts
  * as long as it takes to read that file.
  *
- *     watch PID STATUS-FILE [PORT]
+ *     watch PID STATUS-FILE [PORT]     PORT: of another name, or a file that is there
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -32,7 +33,7 @@
 struct watch {
     int out, process, mounts, files, events;
     const char *path;           // of the status file
-    char state[512];            // as last told
+    char state[512], committed[512];  // as last told
     int mount_count;
 };
 
@@ -67,32 +68,42 @@ static size_t read_whole(int fd, char *data, size_t size)
     return length;
 }
 
-/* The states behind "sticks":[ in their order. */
+/* What stands behind each `key` of the list behind `begin`, in their order, "-" if nothing; tells it if it is new. */
+static void look_for(const struct watch *watch, const char *text, const char *begin, const char *key, const char *end,
+                     const char *kind, char told[static 512])
+{
+    char found[512] = "";
+    const char *place = strstr(text, begin);
+
+    if (!place && *told == '\0') {
+        return;  // a status of another program
+    }
+    while (place && (place = strstr(place, key)) && strlen(found) < sizeof(found) - 32) {
+        place += strlen(key);
+        (void) snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s%.*s", found[0] ? "," : "",
+                        (int) strcspn(place, end), place);
+    }
+    if (!found[0]) {
+        (void) strcpy(found, "-");
+    }
+    if (strcmp(found, told) != 0) {
+        (void) strcpy(told, found);
+        tell(watch, "%s %s", kind, found);
+    }
+}
+
 static void look_at_status(struct watch *watch)
 {
     static char text[65536];
-    char states[sizeof(watch->state)] = "";
     int fd = open(watch->path, O_RDONLY | O_CLOEXEC);
-    char *place;
 
     if (fd < 0) {
         return;
     }
     (void) read_whole(fd, text, sizeof(text));
     (void) close(fd);
-    place = strstr(text, "\"sticks\":[");
-    while (place && (place = strstr(place, "\"state\":\"")) && strlen(states) < sizeof(states) - 32) {
-        place += strlen("\"state\":\"");
-        (void) snprintf(states + strlen(states), sizeof(states) - strlen(states), "%s%.*s", states[0] ? "," : "",
-                        (int) strcspn(place, "\""), place);
-    }
-    if (!states[0]) {
-        (void) strcpy(states, "-");
-    }
-    if (strcmp(states, watch->state) != 0) {
-        (void) strcpy(watch->state, states);
-        tell(watch, "state %s", states);
-    }
+    look_for(watch, text, "\"sticks\":[", "\"state\":\"", "\"", "state", watch->state);
+    look_for(watch, text, "\"meters\":[", "\"committed_boot_ms\":", ",}", "committed", watch->committed);
 }
 
 static void look_at_mounts(struct watch *watch)
