@@ -18,21 +18,23 @@ SEES = {
     "app/formats": {"app/base", "drivers"},
     "app/config": {"app/base", "drivers"},
     "app/journal": {"app/base", "drivers"},
-    "app/outlet": {"app/base", "board", "drivers", "app/formats", "app/config", "app/journal"},
-    "app/acquire": {"app/base", "board", "drivers", "app/config", "app/journal"},
-    "app/leds": {"app/base", "leds"},
+    "app/outlet": {"app/base", "board", "drivers", "app/formats", "app/config", "app/journal", "app/service"},
+    "app/service": {"app/base", "board"},
+    "app/acquire": {"app/base", "board", "drivers", "app/config", "app/journal", "app/service"},
+    "app/leds": {"app/base", "board", "leds", "app/service"},
     "app/cli": {"app/base", "drivers", "leds", "app/formats", "app/config"},
 }
 
 # Each foreign library, and the one file that knows it
 LIBRARIES = {
+    "gpiod.h": "board/gpio_library.c",
     "ini.h": "app/base/ini.c",
     "jansson.h": "app/base/json.c",
     "libudev.h": "board/hotplug.c",
     "sqlite3.h": "app/journal/database.c",
-    "systemd/sd-bus.h": "app/acquire/loop.c",
-    "systemd/sd-daemon.h": "app/acquire/loop.c",
-    "systemd/sd-event.h": "app/acquire/loop.c",
+    "systemd/sd-bus.h": "app/service/loop.c",
+    "systemd/sd-daemon.h": "app/service/loop.c",
+    "systemd/sd-event.h": "app/service/loop.c",
 }
 
 # Everything else that stands in <> comes with the C library or the kernel.
