@@ -54,6 +54,18 @@ static void test_a_file_is_replaced_whole_and_nothing_stays_beside_it(void)
     CHECK_EQ(unlink(at("status")), 0);
 }
 
+static void test_the_mode_is_the_callers_whatever_the_umask(void)
+{
+    mode_t before = umask(0077);
+    struct stat status;
+
+    CHECK_EQ(file_replace(at("status"), "x", 1, 0644, false), 0);
+    (void) umask(before);
+    CHECK_EQ(stat(at("status"), &status), 0);
+    CHECK_EQ(status.st_mode & 0777, 0644);
+    CHECK_EQ(unlink(at("status")), 0);
+}
+
 static void test_a_rest_of_an_earlier_try_does_no_harm(void)
 {
     CHECK_EQ(file_replace(at("status.tmp"), "a rest that is longer", 21, 0644, false), 0);
@@ -306,7 +318,7 @@ static void test_the_scratch_directory_is_empty_again(void)
 }
 
 TESTS(test_a_copy_is_the_same_and_what_was_there_goes, test_a_file_is_replaced_whole_and_nothing_stays_beside_it,
-      test_a_rest_of_an_earlier_try_does_no_harm,
+      test_the_mode_is_the_callers_whatever_the_umask, test_a_rest_of_an_earlier_try_does_no_harm,
       test_a_link_in_the_place_of_the_temporary_file_is_not_followed,
       test_what_cannot_be_replaced_stays_as_it_was, test_a_reader_sees_the_old_or_the_new_file_never_half,
       test_a_full_card_is_told_and_the_old_file_stays, test_short_writes_are_gone_on_with,

@@ -144,6 +144,7 @@ int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, 
     if (fd < 0) {
         return -errno;
     }
+    (void) fchmod(fd, mode);  // whatever the umask took; a file system without modes refuses
     r = file_write_all(fd, bytes, size);
     if (r == 0 && durable && fsync(fd) < 0) {
         r = -errno;

@@ -18,7 +18,8 @@ int file_read(const char *path, size_t max_size, char **ret, size_t *ret_size) M
 
 /*
  * Replace a file whole: a reader sees the old or the new one, never half. Written beside it as
- * <path>.tmp and renamed. durable: on the card before it returns (fsync of file and directory).
+ * <path>.tmp and renamed. mode: the file's, whatever the umask.
+ * durable: on the card before it returns (fsync of file and directory).
  */
 int file_replace(const char *path, const void *bytes, size_t size, mode_t mode, bool durable) MUST_CHECK;
 
