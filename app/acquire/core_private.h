@@ -7,10 +7,10 @@
 #include "app/acquire/clock_state.h"
 #include "app/acquire/core.h"
 #include "app/acquire/learned.h"
-#include "app/acquire/loop.h"
 #include "app/acquire/others.h"
 #include "app/acquire/reload.h"
 #include "app/acquire/writer.h"
+#include "app/service/loop.h"
 
 #define CORE_PROGRAM "acquire"  // as its status file is called
 

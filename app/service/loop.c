@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "app/acquire/loop.h"
+#include "app/service/loop.h"
 
 #include "app/base/clock.h"
 #include "app/base/log.h"
@@ -19,13 +19,26 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
-#define TICK_US          UINT64_C(2000000)
-#define TICK_ACCURACY_US UINT64_C(100000)
-#define CHANGE_US        UINT64_C(100000)    // several changes at once make one tick
-#define PORTS_US         UINT64_C(200000)    // a hub brings its adapters one by one
-#define ASK_US           UINT64_C(10000000)  // until the clock is synchronised,
-#define ASK_SELDOM_US    UINT64_C(60000000)  // and then: timedated ends by itself when nobody asks for 30 s
-#define NEVER_S          INT64_C(0x7FFFFFFF) // a wall time that will not come
+#define TICK_US           UINT64_C(2000000)
+#define TICK_ACCURACY_US  UINT64_C(100000)
+#define TIMER_ACCURACY_US UINT64_C(1000)
+#define CHANGE_US         UINT64_C(100000)    // several changes at once make one tick
+#define PORTS_US          UINT64_C(200000)    // a hub brings its adapters one by one
+#define ASK_US            UINT64_C(10000000)  // until the clock is synchronised,
+#define ASK_SELDOM_US     UINT64_C(60000000)  // and then: timedated ends by itself when nobody asks for 30 s
+#define NEVER_S           INT64_C(0x7FFFFFFF) // a wall time that will not come
+
+/* A descriptor or a timer that the program brought. */
+struct loop_source {
+    struct loop_source *next;
+    sd_event_source *source;
+    void (*call)(void *data);
+    void *data;
+};
+
+struct loop_timer {
+    struct loop_source source;
+};
 
 struct loop {
     struct loop_handlers handlers;
@@ -36,6 +49,7 @@ struct loop {
     sd_bus *bus;
     sd_bus_slot *question;
     bool asks;                    // timedate1
+    struct loop_source *sources;  // those that the program brought
     struct hotplug *hotplug;      // NULL: nobody tells of adapters here
     bool ports_waiting;           // the timer for them runs
 };
@@ -245,12 +259,103 @@ static int on_replaced(sd_event_source *source, const struct inotify_event *even
     return 0;
 }
 
-void loop_watch_directory(struct loop *loop, const char *path)
+int loop_watch_directory(struct loop *loop, const char *path)
 {
-    int r = sd_event_add_inotify(loop->event, &loop->directory, path, IN_MOVED_TO, on_replaced, loop);
+    int r;
 
+    loop->directory = sd_event_source_disable_unref(loop->directory);
+    r = sd_event_add_inotify(loop->event, &loop->directory, path, IN_MOVED_TO, on_replaced, loop);
     if (r < 0) {
         log_debug("%s is not watched: %s", path, strerror(-r));
+    }
+    return r;
+}
+
+/* --- what the program brought --- */
+
+static int on_input(sd_event_source *source, int fd, uint32_t events, void *data)
+{
+    struct loop_source *own = data;
+
+    (void) source;
+    (void) fd;
+    (void) events;
+    own->call(own->data);
+    return 0;
+}
+
+static int on_timer(sd_event_source *source, uint64_t us, void *data)
+{
+    struct loop_source *own = data;
+
+    (void) source;
+    (void) us;
+    own->call(own->data);
+    return 0;
+}
+
+static void add_source(struct loop *loop, struct loop_source *own)
+{
+    own->next = loop->sources;
+    loop->sources = own;
+}
+
+int loop_add_input(struct loop *loop, int fd, void (*call)(void *data), void *data)
+{
+    auto_free struct loop_source *own = calloc(1, sizeof(*own));
+    int r;
+
+    if (!own) {
+        return -ENOMEM;
+    }
+    own->call = call;
+    own->data = data;
+    r = sd_event_add_io(loop->event, &own->source, fd, EPOLLIN, on_input, own);
+    if (r < 0) {
+        return r;
+    }
+
+    add_source(loop, TAKE(own));
+    return 0;
+}
+
+int loop_add_timer(struct loop *loop, void (*call)(void *data), void *data, struct loop_timer **ret)
+{
+    auto_free struct loop_timer *timer = calloc(1, sizeof(*timer));
+    int r;
+
+    if (!timer) {
+        return -ENOMEM;
+    }
+    timer->source.call = call;
+    timer->source.data = data;
+    r = sd_event_add_time_relative(loop->event, &timer->source.source, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_US, on_timer,
+                                   &timer->source);
+    r = r < 0 ? r : sd_event_source_set_enabled(timer->source.source, SD_EVENT_OFF);
+    if (r < 0) {
+        sd_event_source_unref(timer->source.source);
+        return r;
+    }
+
+    *ret = TAKE(timer);
+    add_source(loop, &(*ret)->source);
+    return 0;
+}
+
+void loop_timer_in(struct loop_timer *timer, uint64_t us)
+{
+    (void) sd_event_source_set_time_relative(timer->source.source, us);
+    (void) sd_event_source_set_enabled(timer->source.source, SD_EVENT_ONESHOT);
+}
+
+static void free_sources(struct loop *loop)
+{
+    while (loop->sources) {
+        struct loop_source *own = loop->sources;
+
+        loop->sources = own->next;
+        sd_event_source_disable_unref(own->source);
+        free(own);  // a timer begins with it
     }
 }
 
@@ -261,14 +366,14 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     struct loop *loop = data;
 
     (void) source;
-    if (info->ssi_signo == SIGHUP) {
+    if (info->ssi_signo == SIGHUP && loop->handlers.reload) {
         loop->handlers.reload(loop->data);
         return 0;
     }
     return sd_event_exit(loop->event, (int) info->ssi_signo);
 }
 
-static int add_sources(struct loop *loop, bool wants_timedate)
+static int add_ticks(struct loop *loop)
 {
     int r;
 
@@ -276,10 +381,13 @@ static int add_sources(struct loop *loop, bool wants_timedate)
     if (r < 0) {
         return r;
     }
-    r = sd_event_add_io(loop->event, &loop->change, loop->change_fd, EPOLLIN, on_change, loop);
-    if (r < 0) {
-        return r;
-    }
+    return sd_event_add_io(loop->event, &loop->change, loop->change_fd, EPOLLIN, on_change, loop);
+}
+
+static int add_clock(struct loop *loop, bool wants_timedate)
+{
+    int r;
+
     r = sd_event_add_io(loop->event, &loop->clock, loop->clock_fd, EPOLLIN, on_clock, loop);
     if (r < 0) {
         return r;
@@ -289,14 +397,32 @@ static int add_sources(struct loop *loop, bool wants_timedate)
         return r;
     }
     loop_ask_timedate(loop, wants_timedate);
+    return watch_clock(loop);
+}
+
+static int add_sources(struct loop *loop, bool wants_timedate)
+{
+    int r = 0;
+
+    if (loop->handlers.tick) {
+        r = add_ticks(loop);
+    }
+    if (r >= 0 && loop->handlers.clock_set) {
+        r = add_clock(loop, wants_timedate);
+    }
+    if (r < 0) {
+        return r;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(loop_signals); i++) {
         r = sd_event_add_signal(loop->event, &loop->signals[i], loop_signals[i], on_signal, loop);
         if (r < 0) {
             return r;
         }
     }
-    watch_adapters(loop);
-    return watch_clock(loop);
+    if (loop->handlers.ports_changed) {
+        watch_adapters(loop);
+    }
+    return 0;
 }
 
 static void block_signals(void)
@@ -354,6 +480,7 @@ void loop_free(struct loop *loop)
     sd_event_source_unref(loop->hotplug_io);
     sd_event_source_unref(loop->ports);
     sd_event_source_unref(loop->directory);
+    free_sources(loop);
     hotplug_free(loop->hotplug);
     for (size_t i = 0; i < ARRAY_SIZE(loop_signals); i++) {
         sd_event_source_unref(loop->signals[i]);
@@ -367,6 +494,11 @@ void loop_free(struct loop *loop)
 int loop_run(struct loop *loop)
 {
     return sd_event_loop(loop->event);
+}
+
+void loop_exit(struct loop *loop, int code)
+{
+    (void) sd_event_exit(loop->event, code);
 }
 
 void loop_notify_ready(void)

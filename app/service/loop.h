@@ -2,18 +2,21 @@
 #pragma once
 
 /*
- * The core's event loop, and all that it needs of systemd: timers, signals, the watchdog, and timedate1's word on the
- * clock over D-Bus; and adapters that come and go. Without systemd, D-Bus or udev it runs all the same. One thread,
- * except for loop_change().
+ * The event loop of a resident program, and all that such programs need of systemd: timers, signals, the watchdog, and
+ * timedate1's word on the clock over D-Bus; and adapters that come and go. Without systemd, D-Bus or udev it runs all
+ * the same. One thread, except for loop_change().
  */
 
 #include "app/base/macros.h"
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct loop;
+struct loop_timer;
 
-/* Called from loop_run(). */
+/* Called from loop_run(). What is NULL is not looked at. */
 struct loop_handlers {
     void (*tick)(void *data);                            // each 2 s, and soon after loop_change()
     void (*clock_set)(void *data);                       // somebody set the wall clock
@@ -33,8 +36,21 @@ void loop_free(struct loop *loop);
 /* Whether timedate1 is asked, from now on. */
 void loop_ask_timedate(struct loop *loop, bool ask);
 
-/* Watch a directory for files that are replaced. Where that is not possible a tick must do. */
-void loop_watch_directory(struct loop *loop, const char *path);
+/*
+ * Watch a directory, instead of the one before, for files that are replaced. Where that is not possible a tick must do.
+ * Errors: those of inotify_add_watch(2)
+ */
+int loop_watch_directory(struct loop *loop, const char *path);
+
+/* Call when there is something to read from fd, which stays the caller's. Errors: -ENOMEM, -EPERM no such descriptor */
+int loop_add_input(struct loop *loop, int fd, void (*call)(void *data), void *data) MUST_CHECK;
+
+/* A timer that calls once, from loop_run(), each time it is set. It belongs to the loop. Errors: -ENOMEM */
+int loop_add_timer(struct loop *loop, void (*call)(void *data), void *data, struct loop_timer **ret) MUST_CHECK;
+void loop_timer_in(struct loop_timer *timer, uint64_t us);
+
+/* End loop_run() as a signal does; it returns the code. */
+void loop_exit(struct loop *loop, int code);
 
 /* Run until SIGTERM or SIGINT comes. Returns the signal's number, or -Exxx. */
 int loop_run(struct loop *loop) MUST_CHECK;
