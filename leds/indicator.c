@@ -106,6 +106,11 @@ const char *indicator_colour_name(enum colour colour)
     return colours[colour].name;
 }
 
+struct pixel indicator_pixel(enum colour colour)
+{
+    return colours[colour].pixel;
+}
+
 static enum light choose_acquisition(const struct facts *facts)
 {
     if (!facts->acquire_alive || facts->acquisition_failed || facts->meter_good_count == 0) {
@@ -218,4 +223,14 @@ void indicator_frame(const enum light lights[static BLINKT_PIXELS], uint64_t boo
         }
         ret->pixels[i] = colours[colour].pixel;
     }
+}
+
+bool indicator_blinks(const enum light lights[static BLINKT_PIXELS])
+{
+    for (unsigned i = 0; i < BLINKT_PIXELS; i++) {
+        if (indicator_meaning(lights[i])->blinks) {
+            return true;
+        }
+    }
+    return false;
 }

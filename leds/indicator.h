@@ -76,6 +76,7 @@ struct meaning {
 const struct meaning *indicator_meaning(enum light light);
 const char *indicator_pixel_name(enum indicator_pixel pixel);
 const char *indicator_colour_name(enum colour colour);
+struct pixel indicator_pixel(enum colour colour);
 
 /* The lights for these facts, one a pixel. */
 void indicator_choose(const struct facts *facts, enum light ret[static BLINKT_PIXELS]);
@@ -91,3 +92,6 @@ void indicator_farewell(enum light ret[static BLINKT_PIXELS]);
 #define INDICATOR_HALF_BLINK_MS 500
 void indicator_frame(const enum light lights[static BLINKT_PIXELS], uint64_t boot_ms, uint8_t brightness,
                      bool code_colours, struct frame *ret);
+
+/* Whether any of them does. */
+bool indicator_blinks(const enum light lights[static BLINKT_PIXELS]);
