@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "leds/facts.h"
 
+#include "app/base/macros.h"
 #include "app/base/text.h"
 
 #include <math.h>
@@ -13,17 +14,21 @@ static bool is_running(const struct json *status)
     return state && (text_equal(state, "running") || text_equal(state, "starting") || text_equal(state, "failed"));
 }
 
-/* Live is not enough: only a row that is committed, and not long ago, is a reading. */
-static bool is_good(const struct json *meter, uint64_t now_boot_ms, uint64_t commit_ms)
+/*
+ * Live is not enough: only a row that is committed, and not long ago, is a reading. Returns until when it is one;
+ * 0 if it is not even now.
+ */
+static uint64_t good_until_ms(const struct json *meter, uint64_t now_boot_ms, uint64_t commit_ms)
 {
     const char *state = json_member_string(meter, "state");
     double committed_ms = json_member_number(meter, "committed_boot_ms");
     double slice_ms = json_member_number(meter, "slice_ms");
+    double until_ms = committed_ms + 3 * slice_ms + (double) commit_ms;
 
-    if (!state || !text_equal(state, "live") || isnan(committed_ms) || isnan(slice_ms)) {
-        return false;
+    if (!state || !text_equal(state, "live") || !((double) now_boot_ms < until_ms)) {
+        return 0;
     }
-    return (double) now_boot_ms - committed_ms < 3 * slice_ms + (double) commit_ms;
+    return until_ms < (double) UINT64_MAX ? (uint64_t) ceil(until_ms) : UINT64_MAX;
 }
 
 static void gather_acquire(const struct json *acquire, uint64_t now_boot_ms, uint64_t commit_ms, struct facts *ret)
@@ -35,8 +40,15 @@ static void gather_acquire(const struct json *acquire, uint64_t now_boot_ms, uin
     ret->acquire_alive = true;
     ret->acquisition_failed = text_equal(state, "failed");
     ret->meter_count = (unsigned) json_count(meters);
-    for (size_t i = 0; i < json_count(meters); i++) {
-        ret->meter_good_count += is_good(json_item(meters, i), now_boot_ms, commit_ms);
+    for (unsigned i = 0; i < ret->meter_count; i++) {
+        uint64_t until_ms = good_until_ms(json_item(meters, i), now_boot_ms, commit_ms);
+
+        if (until_ms > 0) {
+            ret->meter_good_count++;
+            ret->turns_boot_ms = MIN(ret->turns_boot_ms, until_ms);
+        } else if (ret->silent_count < FACTS_SILENT_MAX) {
+            ret->silent_numbers[ret->silent_count++] = i + 1;
+        }
     }
     ret->journal_ok = journal_state && text_equal(journal_state, "ok");
     ret->clock_known = json_as_bool(json_member(json_member(acquire, "clock"), "known"));
@@ -53,10 +65,12 @@ static void gather_stick(const struct json *stick, struct facts *ret)
         const struct json *one = json_item(sticks, i);
         const char *state = json_member_string(one, "state");
         double backlog = json_member_number(one, "backlog");
+        double percent = json_member_number(one, "percent");
 
         state = state ? state : "failed";  // a stick of which nothing is known is not a good one
         if (text_equal(state, "checking") || text_equal(state, "writing")) {
             ret->stick_writing = true;
+            ret->stick_percent = fmin(ret->stick_percent, percent);  // of a number and NAN, the number
         } else if (text_equal(state, "refused")) {
             ret->stick_refused = true;
         } else if (!text_equal(state, "idle")) {
@@ -71,10 +85,11 @@ static void gather_stick(const struct json *stick, struct facts *ret)
 void facts_gather(const struct json *acquire, const struct json *stick, uint64_t now_boot_ms, uint64_t commit_ms,
                   struct facts *ret)
 {
-    *ret = (struct facts){};
+    *ret = (struct facts){ .stick_percent = NAN, .turns_boot_ms = UINT64_MAX };
     if (is_running(acquire)) {
         gather_acquire(acquire, now_boot_ms, commit_ms, ret);
     }
+    ret->halted = !ret->acquire_alive || ret->acquisition_failed;
     if (is_running(stick)) {
         gather_stick(stick, ret);
     }

@@ -16,10 +16,15 @@ enum power_fact { POWER_UNTOLD, POWER_GOOD, POWER_LOW };
 enum outlets_fact { OUTLETS_NONE, OUTLETS_DELIVERED, OUTLETS_BEHIND, OUTLETS_FAILING };
 enum alarm_fact { ALARM_NONE, ALARM_WAS, ALARM_NOW };
 
+#define FACTS_SILENT_MAX 8  // numbers at once; nobody stays at the cupboard for more
+
 struct facts {
     bool acquire_alive;
+    bool halted;                 // it is not alive, or it says that it failed
     unsigned meter_count;
     unsigned meter_good_count;   // live, and their last committed row is young enough
+    unsigned silent_count;       // of silent_numbers, not of the silent meters
+    unsigned silent_numbers[FACTS_SILENT_MAX];  // the lowest of those that are not good; the first meter is 1
     bool acquisition_failed;     // it says so itself
     bool journal_ok;
     bool clock_known;
@@ -29,9 +34,11 @@ struct facts {
     bool stick_failed;           // any full, read-only, slow or failed
     bool stick_refused;          // any
     bool stick_behind;           // any with rows still to come
+    double stick_percent;        // of the one being written that is farthest behind; NAN: none catches up
     enum outlets_fact outlets;
     enum alarm_fact alarm;
     enum power_fact power;
+    uint64_t turns_boot_ms;      // when the first good meter is not good any more, if no row comes; UINT64_MAX: none
 };
 
 /*
