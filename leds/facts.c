@@ -2,6 +2,7 @@
 #include "leds/facts.h"
 
 #include "app/base/macros.h"
+#include "app/base/status.h"
 #include "app/base/text.h"
 
 #include <math.h>
@@ -14,16 +15,22 @@ static bool is_running(const struct json *status)
     return state && (text_equal(state, "running") || text_equal(state, "starting") || text_equal(state, "failed"));
 }
 
+/* One of these, and with the list that the lights are about: half a status is none. */
+static bool is_whole(const struct json *status, const char *list)
+{
+    return is_running(status) && json_is_list(json_member(status, list));
+}
+
 /*
  * Live is not enough: only a row that is committed, and not long ago, is a reading. Returns until when it is one;
- * 0 if it is not even now.
+ * 0 if it is not even now. What was committed since may stand in the next status only.
  */
 static uint64_t good_until_ms(const struct json *meter, uint64_t now_boot_ms, uint64_t commit_ms)
 {
     const char *state = json_member_string(meter, "state");
     double committed_ms = json_member_number(meter, "committed_boot_ms");
     double slice_ms = json_member_number(meter, "slice_ms");
-    double until_ms = committed_ms + 3 * slice_ms + (double) commit_ms;
+    double until_ms = committed_ms + 3 * slice_ms + (double) commit_ms + STATUS_EVERY_MS;
 
     if (!state || !text_equal(state, "live") || !((double) now_boot_ms < until_ms)) {
         return 0;
@@ -68,6 +75,7 @@ static void gather_stick(const struct json *stick, struct facts *ret)
         double percent = json_member_number(one, "percent");
 
         state = state ? state : "failed";  // a stick of which nothing is known is not a good one
+        ret->stick_behind |= !text_equal(state, "idle") || json_member_string(one, "error") || !(backlog <= 0);
         if (text_equal(state, "checking") || text_equal(state, "writing")) {
             ret->stick_writing = true;
             ret->stick_percent = fmin(ret->stick_percent, percent);  // of a number and NAN, the number
@@ -76,9 +84,6 @@ static void gather_stick(const struct json *stick, struct facts *ret)
         } else if (!text_equal(state, "idle")) {
             ret->stick_failed = true;
         }
-        if (!isnan(backlog) && backlog > 0) {
-            ret->stick_behind = true;
-        }
     }
 }
 
@@ -86,11 +91,11 @@ void facts_gather(const struct json *acquire, const struct json *stick, uint64_t
                   struct facts *ret)
 {
     *ret = (struct facts){ .stick_percent = NAN, .turns_boot_ms = UINT64_MAX };
-    if (is_running(acquire)) {
+    if (is_whole(acquire, "meters")) {
         gather_acquire(acquire, now_boot_ms, commit_ms, ret);
     }
     ret->halted = !ret->acquire_alive || ret->acquisition_failed;
-    if (is_running(stick)) {
+    if (is_whole(stick, "sticks")) {
         gather_stick(stick, ret);
     }
 }

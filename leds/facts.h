@@ -33,7 +33,7 @@ struct facts {
     bool stick_writing;          // any: not safe to pull
     bool stick_failed;           // any full, read-only, slow or failed
     bool stick_refused;          // any
-    bool stick_behind;           // any with rows still to come
+    bool stick_behind;           // any that is not known to have every row: with a backlog or an error, or at work
     double stick_percent;        // of the one being written that is farthest behind; NAN: none catches up
     enum outlets_fact outlets;
     enum alarm_fact alarm;
@@ -44,7 +44,7 @@ struct facts {
 /*
  * acquire, stick  status documents to be believed, or NULL
  * commit_ms       the journal's commit interval: a meter is good while its last committed row is younger than
- *                 3 x slice_ms + commit_ms
+ *                 3 x slice_ms + commit_ms, and STATUS_EVERY_MS until the status says so
  */
 void facts_gather(const struct json *acquire, const struct json *stick, uint64_t now_boot_ms, uint64_t commit_ms,
                   struct facts *ret);

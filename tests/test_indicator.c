@@ -30,6 +30,7 @@ static const struct {
     { NULL, GOOD_STICK, PIXEL_PROGRAM, LIGHT_PROGRAM_DEAD },
     { ACQUIRE("stopped", GOOD_METER, "ok", "true"), GOOD_STICK, PIXEL_PROGRAM, LIGHT_PROGRAM_DEAD },
     { "{}", GOOD_STICK, PIXEL_PROGRAM, LIGHT_PROGRAM_DEAD },
+    { "{\"state\":\"running\",\"meters\":null}", GOOD_STICK, PIXEL_PROGRAM, LIGHT_PROGRAM_DEAD },
     { ACQUIRE("failed", GOOD_METER, "ok", "true"), GOOD_STICK, PIXEL_PROGRAM, LIGHT_PROGRAM_RUNNING },
 
     { GOOD_ACQUIRE, NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_GOOD },
@@ -61,7 +62,13 @@ static const struct {
     { GOOD_ACQUIRE, GOOD_STICK, PIXEL_STICK, LIGHT_STICK_CURRENT },
     { GOOD_ACQUIRE, STICK(ONE("idle", "0") "," ONE("writing", "5")), PIXEL_STICK, LIGHT_STICK_BEHIND },
     { GOOD_ACQUIRE, STICK(ONE("idle", "0") "," ONE("refused", "0")), PIXEL_STICK, LIGHT_STICK_REFUSED },
+    { GOOD_ACQUIRE, STICK(ONE("full", "0")), PIXEL_STICK, LIGHT_STICK_BEHIND },
+    { GOOD_ACQUIRE, STICK(ONE("checking", "0")), PIXEL_STICK, LIGHT_STICK_BEHIND },
+    { GOOD_ACQUIRE, STICK(ONE("writing", "0")), PIXEL_STICK, LIGHT_STICK_BEHIND },
+    { GOOD_ACQUIRE, STICK(ONE("idle", "null")), PIXEL_STICK, LIGHT_STICK_BEHIND },
+    { GOOD_ACQUIRE, STICK("{\"state\":\"idle\",\"backlog\":0,\"error\":\"?\"}"), PIXEL_STICK, LIGHT_STICK_BEHIND },
     { GOOD_ACQUIRE, NULL, PIXEL_STICK, LIGHT_STICK_DEAD },
+    { GOOD_ACQUIRE, "{\"state\":\"running\",\"sticks\":{}}", PIXEL_STICK, LIGHT_STICK_DEAD },
     { NULL, GOOD_STICK, PIXEL_STICK, LIGHT_STICK_CURRENT },
 
     { GOOD_ACQUIRE, NULL, PIXEL_CLOCK, LIGHT_CLOCK_KNOWN },
@@ -107,6 +114,70 @@ static void test_every_row_of_the_table_follows_from_the_status_files(void)
     }
 }
 
+/* The table of the lights as it stands in the manual, line for line. */
+static const struct { enum light light; enum indicator_pixel pixel; const char *shown; } table[] = {
+    { LIGHT_PROGRAM_RUNNING,    PIXEL_PROGRAM,     "purple" },
+    { LIGHT_PROGRAM_DEAD,       PIXEL_PROGRAM,     "red blinking" },
+    { LIGHT_PROGRAM_ENDED,      PIXEL_PROGRAM,     "red" },
+    { LIGHT_ACQUISITION_GOOD,   PIXEL_ACQUISITION, "green" },
+    { LIGHT_ACQUISITION_SILENT, PIXEL_ACQUISITION, "yellow blinking" },
+    { LIGHT_ACQUISITION_FAILED, PIXEL_ACQUISITION, "red blinking" },
+    { LIGHT_WRITING_IDLE,       PIXEL_WRITING,     "dark" },
+    { LIGHT_WRITING_NOW,        PIXEL_WRITING,     "blue" },
+    { LIGHT_WRITING_FAILED,     PIXEL_WRITING,     "red blinking" },
+    { LIGHT_WRITING_BOTH,       PIXEL_WRITING,     "red and blue blinking" },
+    { LIGHT_STICK_NONE,         PIXEL_STICK,       "dark" },
+    { LIGHT_STICK_CURRENT,      PIXEL_STICK,       "white" },
+    { LIGHT_STICK_BEHIND,       PIXEL_STICK,       "cyan" },
+    { LIGHT_STICK_REFUSED,      PIXEL_STICK,       "red blinking" },
+    { LIGHT_STICK_DEAD,         PIXEL_STICK,       "red blinking" },
+    { LIGHT_CLOCK_KNOWN,        PIXEL_CLOCK,       "green" },
+    { LIGHT_CLOCK_UNKNOWN,      PIXEL_CLOCK,       "yellow blinking" },
+    { LIGHT_OUTLETS_NONE,       PIXEL_OUTLETS,     "dark" },
+    { LIGHT_OUTLETS_DELIVERED,  PIXEL_OUTLETS,     "green" },
+    { LIGHT_OUTLETS_BEHIND,     PIXEL_OUTLETS,     "cyan" },
+    { LIGHT_OUTLETS_FAILING,    PIXEL_OUTLETS,     "red blinking" },
+    { LIGHT_ALARM_NONE,         PIXEL_ALARM,       "dark" },
+    { LIGHT_ALARM_WAS,          PIXEL_ALARM,       "yellow" },
+    { LIGHT_ALARM_NOW,          PIXEL_ALARM,       "red blinking" },
+    { LIGHT_POWER_UNTOLD,       PIXEL_POWER,       "dark" },
+    { LIGHT_POWER_GOOD,         PIXEL_POWER,       "green" },
+    { LIGHT_POWER_LOW,          PIXEL_POWER,       "yellow blinking" },
+};
+
+/* What one sees of a pixel in a second. */
+static void watch(const enum light lights[static BLINKT_PIXELS], unsigned pixel, char *ret, size_t size)
+{
+    static const char *const names[] = { ['.'] = "dark", ['R'] = "red", ['G'] = "green", ['B'] = "blue",
+                                         ['Y'] = "yellow", ['P'] = "purple", ['C'] = "cyan", ['W'] = "white" };
+    struct frame first, second;
+    char a, b;
+
+    indicator_frame(lights, 7000, 3, false, &first);
+    indicator_frame(lights, 7500, 3, false, &second);
+    a = terminal_letter(&first.pixels[pixel]);
+    b = terminal_letter(&second.pixels[pixel]);
+    (void) snprintf(ret, size, "%s%s%s%s", names[(unsigned char) a], a != b && b != '.' ? " and " : "",
+                    a != b && b != '.' ? names[(unsigned char) b] : "", a != b ? " blinking" : "");
+}
+
+static void test_each_light_is_shown_as_the_table_says(void)
+{
+    CHECK_EQ(ARRAY_SIZE(table), LIGHT_COUNT - 1);  // all but "see pixel 0"
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        enum light lights[BLINKT_PIXELS];
+        char shown[32];
+
+        for (unsigned pixel = 0; pixel < BLINKT_PIXELS; pixel++) {
+            lights[pixel] = LIGHT_UNSAID;
+        }
+        lights[table[i].pixel] = table[i].light;
+        watch(lights, table[i].pixel, shown, sizeof(shown));
+        CHECK_EQ(indicator_meaning(table[i].light)->pixel, table[i].pixel);
+        CHECK_STR(shown, table[i].shown);
+    }
+}
+
 static void test_outlets_alarm_and_power_have_their_rows(void)
 {
     static const enum light outlets[] = { LIGHT_OUTLETS_NONE, LIGHT_OUTLETS_DELIVERED, LIGHT_OUTLETS_BEHIND,
@@ -130,13 +201,63 @@ static void test_outlets_alarm_and_power_have_their_rows(void)
     }
 }
 
-/* 3 intervals of 10 s and a commit of 10 s after the row of 95000. */
+/* 3 intervals of 10 s, a commit of 10 s, and 2 s until the next status, after the row of 95000. */
 static void test_a_live_meter_whose_rows_do_not_reach_the_card_is_not_good(void)
 {
-    CHECK_EQ(gather(GOOD_ACQUIRE, NULL, 95000 + 39999).meter_good_count, 2);
-    CHECK_EQ(gather(GOOD_ACQUIRE, NULL, 95000 + 40000).meter_good_count, 0);
+    CHECK_EQ(gather(GOOD_ACQUIRE, NULL, 95000 + 41999).meter_good_count, 2);
+    CHECK_EQ(gather(GOOD_ACQUIRE, NULL, 95000 + 42000).meter_good_count, 0);
     CHECK_EQ(gather(ACQUIRE("running", "{\"state\":\"live\",\"committed_boot_ms\":null,\"slice_ms\":1}", "ok", "true"),
                     NULL, NOW).meter_good_count, 0);
+}
+
+/* 3 x 10 s + 10 s after its row of 95000, the second meter is the first that turns. */
+static void test_facts_say_when_a_good_meter_turns(void)
+{
+    struct facts facts = gather(GOOD_ACQUIRE, NULL, NOW);
+
+    CHECK_EQ(facts.turns_boot_ms, 95000 + 40000);
+    CHECK_EQ(gather(GOOD_ACQUIRE, NULL, facts.turns_boot_ms - 1).meter_good_count, 2);
+    CHECK_EQ(gather(GOOD_ACQUIRE, NULL, facts.turns_boot_ms).meter_good_count, 0);
+    facts = gather(ACQUIRE("running", GOOD_METER ",{\"state\":\"live\",\"committed_boot_ms\":97000.5,"
+                                      "\"slice_ms\":1000}", "ok", "true"), NULL, NOW);
+    CHECK_EQ(facts.turns_boot_ms, 110001);
+    CHECK(gather(NULL, NULL, NOW).turns_boot_ms == UINT64_MAX);
+}
+
+static void test_facts_name_the_silent_meters_by_their_place(void)
+{
+    struct facts facts = gather(ACQUIRE("running", SILENT_METER "," GOOD_METER "," SILENT_METER, "ok", "true"), NULL, NOW);
+
+    CHECK_EQ(facts.silent_count, 2);
+    CHECK_EQ(facts.silent_numbers[0], 1);
+    CHECK_EQ(facts.silent_numbers[1], 3);
+    facts = gather(ACQUIRE("running", SILENT_METER "," SILENT_METER "," SILENT_METER "," SILENT_METER ","
+                           SILENT_METER "," SILENT_METER "," SILENT_METER "," SILENT_METER "," SILENT_METER,
+                           "ok", "true"), NULL, NOW);
+    CHECK_EQ(facts.silent_count, FACTS_SILENT_MAX);
+    CHECK_EQ(facts.silent_numbers[FACTS_SILENT_MAX - 1], FACTS_SILENT_MAX);
+}
+
+static void test_facts_say_how_far_the_slowest_stick_has_caught_up(void)
+{
+    static const char far[] = "{\"state\":\"writing\",\"backlog\":9,\"percent\":70}";
+    static const char near[] = "{\"state\":\"writing\",\"backlog\":9,\"percent\":20}";
+    static const char waits[] = "{\"state\":\"idle\",\"backlog\":9,\"percent\":10}";
+    char text[256];
+
+    CHECK_NAN(gather(NULL, NULL, NOW).stick_percent);
+    CHECK_NAN(gather(NULL, STICK(ONE("writing", "5")), NOW).stick_percent);
+    (void) snprintf(text, sizeof(text), STICK("%s,%s,%s," ONE("writing", "5")), far, near, waits);
+    CHECK_NEAR(gather(NULL, text, NOW).stick_percent, 20, 0);
+}
+
+static void test_facts_know_a_halt(void)
+{
+    CHECK(!gather(GOOD_ACQUIRE, NULL, NOW).halted);
+    CHECK(!gather(ACQUIRE("starting", SILENT_METER, "ok", "true"), NULL, NOW).halted);
+    CHECK(gather(ACQUIRE("failed", SILENT_METER, "ok", "true"), NULL, NOW).halted);
+    CHECK(gather(ACQUIRE("stopped", GOOD_METER, "ok", "true"), NULL, NOW).halted);
+    CHECK(gather(NULL, GOOD_STICK, NOW).halted);
 }
 
 static void test_with_no_status_at_all_every_own_light_blinks_and_none_is_dark(void)
@@ -241,8 +362,11 @@ static void test_a_terminal_shows_colours_or_letters(void)
     CHECK_HAS(text_string(&colours), "\x1b[48;2;0;200;0m ");
 }
 
-TESTS(test_every_row_of_the_table_follows_from_the_status_files, test_outlets_alarm_and_power_have_their_rows,
-      test_a_live_meter_whose_rows_do_not_reach_the_card_is_not_good,
+TESTS(test_every_row_of_the_table_follows_from_the_status_files, test_each_light_is_shown_as_the_table_says,
+      test_outlets_alarm_and_power_have_their_rows,
+      test_a_live_meter_whose_rows_do_not_reach_the_card_is_not_good, test_facts_say_when_a_good_meter_turns,
+      test_facts_name_the_silent_meters_by_their_place, test_facts_say_how_far_the_slowest_stick_has_caught_up,
+      test_facts_know_a_halt,
       test_with_no_status_at_all_every_own_light_blinks_and_none_is_dark,
       test_red_and_failing_yellow_always_blink_and_nothing_else_does, test_blinking_is_one_second_lit_first,
       test_writing_is_never_dark_while_a_stick_is_written,
