@@ -12,12 +12,12 @@
 
 #define START_MS      10000   // ES-01: the first program waited as long; the others are alive by then
 #define NEWS_MS       10000   // ten blinks
-#define CUT_AGAIN_MS  120000  // longer than the status and the longest address twice after it (88.4 s)
+#define CUT_AGAIN_MS  120000  // longer than the status and the longest address twice after it (90.4 s)
 #define BURST_REST_MS 1000    // dark is seen, and who pulls the stick now has seen it
 #define BAR_TURN_MS   5000
 #define QUIET_MS      60000
 #define HALT_QUIET_MS 300000  // a bus that comes and goes is not spelled each time
-#define NUMBER_REST_MS 30000  // a number of four digits takes 10.9 s, so three quarters are the status's
+#define NUMBER_REST_MS 30000  // the longest, of four digits, takes 12.9 s, so most of the time is the status's
 #define RESTARTS_MAX  2
 #define NO_ADDRESS    "127.0.0.1"
 
@@ -88,12 +88,17 @@ static bool is_new_failure(enum light before, enum light light)
     return now->blinks && (!old->blinks || (now->colour == COLOUR_RED && old->colour != COLOUR_RED));
 }
 
+static bool address_waits(const struct scene *scene)
+{
+    return scene->read_out.left > 0 || scene->halt_waits || !text_equal(scene->address, scene->told);
+}
+
 /* Whether a new failure of this pixel has to be seen before an address that waits or is read out. */
 static bool may_cut(struct scene *scene, unsigned pixel, uint64_t now_ms)
 {
     uint64_t last_ms = scene->cut_ms[pixel];
 
-    if (scene->read_out.left == 0) {
+    if (!address_waits(scene)) {
         return true;
     }
     if (pixel != PIXEL_PROGRAM && last_ms > 0 && now_ms < last_ms + CUT_AGAIN_MS) {
@@ -188,12 +193,10 @@ static bool is_silent(const struct facts *facts, unsigned number)
     return false;
 }
 
-/* The silent meter after the last one that was spelled, by its number. */
-static void plan_number(struct scene *scene, const struct facts *facts, uint64_t now_ms)
+/* What is no longer so is not spelled. */
+static void look_at_meters(struct scene *scene, const struct facts *facts, uint64_t now_ms)
 {
-    bool is_yellow = scene->lights[PIXEL_ACQUISITION] == LIGHT_ACQUISITION_SILENT && facts->silent_count > 0;
-    unsigned number;
-    char text[SPELL_TEXT_SIZE];
+    bool is_yellow = scene->lights[PIXEL_ACQUISITION] == LIGHT_ACQUISITION_SILENT;
 
     if (!is_yellow || (scene->number.left > 0 && !is_silent(facts, scene->last_number))) {
         scene->play = scene->play == SCENE_PLAY_NUMBER ? SCENE_PLAY_NOTHING : scene->play;
@@ -203,7 +206,16 @@ static void plan_number(struct scene *scene, const struct facts *facts, uint64_t
         scene->last_number = 0;
         scene->number_due_ms = now_ms + NEWS_MS;
     }
-    if (!is_yellow || scene->number.left > 0 || now_ms < scene->number_due_ms) {
+}
+
+/* The silent meter after the last one that was spelled, by its number. */
+static void plan_number(struct scene *scene, const struct facts *facts, uint64_t now_ms)
+{
+    bool is_yellow = scene->lights[PIXEL_ACQUISITION] == LIGHT_ACQUISITION_SILENT;
+    unsigned number;
+    char text[SPELL_TEXT_SIZE];
+
+    if (!is_yellow || scene->number.left > 0 || now_ms < scene->number_due_ms || facts->silent_count == 0) {
         return;
     }
 
@@ -229,22 +241,33 @@ static void finish(struct scene *scene, uint64_t now_ms)
         memcpy(scene->told, scene->address, sizeof(scene->told));
         scene->halt_waits = false;
     }
-    if (scene->play == SCENE_PLAY_ADDRESS) {
-        scene->quiet_until_ms = now_ms + QUIET_MS;
-    }
     playing->left--;
     playing->interrupted = 0;
     playing->from_ms = 0;
+    if (playing->left > 0) {
+        scene->play_begin_ms = now_ms - SPELL_EDGE_MS;  // it has just been dark: 2 s between the two (ES-01)
+        return;
+    }
+
+    if (scene->play == SCENE_PLAY_ADDRESS) {
+        scene->quiet_until_ms = now_ms + QUIET_MS;
+        scene->number.left = 0;  // the status first
+    }
     scene->number_due_ms = now_ms + NUMBER_REST_MS;
     scene->play = SCENE_PLAY_NOTHING;
 }
 
-static void begin(struct scene *scene, uint64_t now_ms)
+static void begin(struct scene *scene, const struct facts *facts, uint64_t now_ms)
 {
     bool may_begin = !scene->writing && now_ms >= scene->status_until_ms && now_ms >= scene->writing_rest_ms;
 
     if (scene->play != SCENE_PLAY_NOTHING || !may_begin) {
         return;
+    }
+
+    plan_address(scene, now_ms);
+    if (scene->read_out.left == 0) {
+        plan_number(scene, facts, now_ms);
     }
     if (scene->read_out.left > 0) {
         scene->play = SCENE_PLAY_ADDRESS;
@@ -307,14 +330,10 @@ static uint64_t find_next(const struct scene *scene, const struct facts *facts, 
         offer(scene->bar_begin_ms + turns * BAR_TURN_MS, now_ms, &next_ms);
         offer(scene->status_until_ms, now_ms, &next_ms);
     }
-    if (scene->read_out.left > 0 || scene->number.left > 0) {
+    if (address_waits(scene) || facts->silent_count > 0) {
         offer(scene->status_until_ms, now_ms, &next_ms);
         offer(scene->writing_rest_ms, now_ms, &next_ms);
-    }
-    if (scene->halt_waits || !text_equal(scene->address, scene->told)) {
         offer(scene->quiet_until_ms, now_ms, &next_ms);
-    }
-    if (facts->silent_count > 0) {
         offer(scene->number_due_ms, now_ms, &next_ms);
     }
     return next_ms;
@@ -359,9 +378,8 @@ void scene_frame(struct scene *scene, const struct facts *facts, uint64_t now_bo
     look_at_lights(scene, ret_lights, now_boot_ms);
     look_at_sticks(scene, facts, now_boot_ms);
     look_at_halts(scene, facts, now_boot_ms);
-    plan_address(scene, now_boot_ms);
-    plan_number(scene, facts, now_boot_ms);
-    begin(scene, now_boot_ms);
+    look_at_meters(scene, facts, now_boot_ms);
+    begin(scene, facts, now_boot_ms);
     scene->begun = true;
 
     next_ms = find_next(scene, facts, now_boot_ms);

@@ -45,7 +45,7 @@ static void test_each_symbol_is_that_of_the_first_program(void)
         enum colour digits = strcmp(symbols[i].digits, "red") == 0 ? COLOUR_RED : COLOUR_BLUE;
         uint64_t rest_ms;
 
-        CHECK_STR(look(symbols[i].text, digits, SPELL_LEAD_MS, &rest_ms), symbols[i].pixels);
+        CHECK_STR(look(symbols[i].text, digits, SPELL_EDGE_MS, &rest_ms), symbols[i].pixels);
     }
 }
 
@@ -54,7 +54,7 @@ static void test_an_address_is_symbol_after_symbol_with_dark_between(void)
 {
     static const struct { uint64_t ms; const char *pixels; } steps[] = {
         { 2000, "........" }, { 2000, "B......." }, { 300, "........" }, { 2000, "B......." }, { 300, "........" },
-        { 3000, "W......W" }, { 300, "........" }, { 2000, "BBB..BBB" },
+        { 3000, "W......W" }, { 300, "........" }, { 2000, "BBB..BBB" }, { 2000, "........" },
     };
     uint64_t at_ms = 0, rest_ms;
 
@@ -70,7 +70,7 @@ static void test_an_address_is_symbol_after_symbol_with_dark_between(void)
     CHECK_EQ(rest_ms, 0);
     CHECK_STR(look("11.9", COLOUR_BLUE, UINT64_MAX, &rest_ms), "........");
     CHECK_EQ(rest_ms, 0);
-    CHECK_EQ(spell_length_ms("255.255.255.255"), 2000 + 12 * 2000 + 3 * 3000 + 14 * 300);
+    CHECK_EQ(spell_length_ms("255.255.255.255"), 2000 + 12 * 2000 + 3 * 3000 + 14 * 300 + 2000);
 }
 
 static void test_what_was_interrupted_goes_on_with_that_symbol(void)
