@@ -15,6 +15,7 @@
 #include "app/outlet/stick_status.h"
 #include "app/outlet/sticks.h"
 #include "app/outlet/sticks_life.h"
+#include "app/service/loop.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -26,6 +27,7 @@
 
 #define LAST_BURST_MS 3000  // of the five seconds that a stop may take
 #define NICE          10
+#define FEED_MS       1000  // the watchdog barks after 30 s
 
 struct stick_options {
     struct options common;
@@ -77,21 +79,30 @@ static int open_signals(void)
     return fd < 0 ? -errno : fd;
 }
 
-/* Until a signal ends it. */
-static void serve(struct stick_service *service, int signal_fd)
+/* What the service manager knows. */
+struct manager {
+    bool is_ready;
+    size_t sticks;
+    uint64_t feed_ms;
+};
+
+static void tell_manager(struct manager *manager, size_t sticks)
 {
-    struct pollfd wait = { .fd = signal_fd, .events = POLLIN };
+    uint64_t now_ms = clock_monotonic_ms();
+    char text[40];
 
-    for (;;) {
-        uint64_t now_ms = clock_monotonic_ms();
-        uint64_t next_ms = stick_service_step(service, now_ms);
-        int n;
-
-        now_ms = clock_monotonic_ms();
-        n = poll(&wait, 1, next_ms > now_ms ? (int) MIN(next_ms - now_ms, (uint64_t) 1000) : 0);
-        if (n > 0) {
-            return;
-        }
+    if (!manager->is_ready || manager->sticks != sticks) {
+        (void) snprintf(text, sizeof(text), sticks == 1 ? "1 stick is in" : "%zu sticks are in", sticks);
+        loop_notify_status(text);
+        manager->sticks = sticks;
+    }
+    if (!manager->is_ready) {
+        loop_notify_ready();
+        manager->is_ready = true;
+    }
+    if (now_ms >= manager->feed_ms) {
+        loop_feed_watchdog();
+        manager->feed_ms = now_ms + FEED_MS;
     }
 }
 
@@ -99,6 +110,7 @@ static void serve(struct stick_service *service, int signal_fd)
 struct told {
     const char *run_dir;
     struct stick_report report;
+    struct manager manager;
 };
 
 static void write_status(const struct told *told, const char *state)
@@ -116,6 +128,26 @@ static void take_report(const struct stick_report *report, void *data)
 
     told->report = *report;
     write_status(told, "running");
+    tell_manager(&told->manager, report->in);
+}
+
+/* Until a signal ends it. */
+static void serve(struct stick_service *service, struct told *told, int signal_fd)
+{
+    struct pollfd wait = { .fd = signal_fd, .events = POLLIN };
+
+    for (;;) {
+        uint64_t now_ms = clock_monotonic_ms();
+        uint64_t next_ms = stick_service_step(service, now_ms);
+        int n;
+
+        tell_manager(&told->manager, told->report.in);
+        now_ms = clock_monotonic_ms();
+        n = poll(&wait, 1, next_ms > now_ms ? (int) MIN(next_ms - now_ms, (uint64_t) 1000) : 0);
+        if (n > 0) {
+            return;
+        }
+    }
 }
 
 /* ES-17. */
@@ -148,7 +180,7 @@ static int run_directory(const struct stick_options *options, int signal_fd)
             say_not_written();
         }
     } else {
-        serve(service, signal_fd);
+        serve(service, &told, signal_fd);
         r = stick_service_flush(service, LAST_BURST_MS);
         if (r < 0) {
             log_debug("the last burst was not written (%s)", strerror(-r));
@@ -165,6 +197,7 @@ static int run_directory(const struct stick_options *options, int signal_fd)
 struct plugged {
     struct sticks_life life;     // first: the child's work takes it
     char mount_parent[PATH_SIZE];
+    struct manager manager;
 };
 
 static int find_plugged(void *data, struct block_volume ret[static BLOCK_VOLUMES_MAX])
@@ -178,6 +211,13 @@ static bool is_plugged(void *data, const struct block_volume *volume)
 {
     (void) data;
     return block_is_plugged("", volume->port, volume->serial);
+}
+
+static void say_alive(void *data, size_t count)
+{
+    struct plugged *plugged = data;
+
+    tell_manager(&plugged->manager, count);
 }
 
 /* Where sticks are mounted, as mountinfo has it. Nobody else has anything to do there. */
@@ -202,7 +242,8 @@ static int run_plugged(const struct stick_options *options, int signal_fd)
 {
     struct plugged plugged = { .life = { .options = &options->common, .is_once = options->once } };
     struct sticks_setup setup = { .run_dir = options->common.run_dir, .signal_fd = signal_fd, .find = find_plugged,
-                                  .is_plugged = is_plugged, .work = sticks_life_serve, .data = &plugged };
+                                  .is_plugged = is_plugged, .work = sticks_life_serve, .alive = say_alive,
+                                  .data = &plugged };
     int r;
 
     r = make_mount_parent(options->common.run_dir, plugged.mount_parent);

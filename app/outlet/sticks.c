@@ -390,6 +390,9 @@ static bool step(struct sticks *sticks)
     }
     act(sticks);
     tell(sticks, "running", false);
+    if (sticks->setup.alive) {
+        sticks->setup.alive(sticks->setup.data, sticks->told_count);
+    }
     return wait_until(sticks, due_ms(sticks));
 }
 

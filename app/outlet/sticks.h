@@ -14,6 +14,9 @@ typedef int sticks_find(void *data, struct block_volume ret[static BLOCK_VOLUMES
 /* Whether the USB device of a volume is in its socket: as block_is_plugged(). */
 typedef bool sticks_is_plugged(void *data, const struct block_volume *volume);
 
+/* Called at least every 2 s, from the first look on, as long as all goes round. count: how many sticks are in */
+typedef void sticks_alive(void *data, size_t count);
+
 struct sticks_setup {
     const char *run_dir;
     int signal_fd;            // readable: end
@@ -21,7 +24,8 @@ struct sticks_setup {
     sticks_find *find;
     sticks_is_plugged *is_plugged;
     sticks_child_work *work;
-    void *data;               // of all three
+    sticks_alive *alive;      // NULL: nobody is told
+    void *data;               // of all four
 };
 
 /*
