@@ -294,6 +294,12 @@ static int on_timer(sd_event_source *source, uint64_t us, void *data)
     return 0;
 }
 
+static void free_source(struct loop_source *own)
+{
+    sd_event_source_disable_unref(own->source);
+    free(own);  // a timer begins with it
+}
+
 static void add_source(struct loop *loop, struct loop_source *own)
 {
     own->next = loop->sources;
@@ -317,6 +323,19 @@ int loop_add_input(struct loop *loop, int fd, void (*call)(void *data), void *da
 
     add_source(loop, TAKE(own));
     return 0;
+}
+
+void loop_remove_input(struct loop *loop, int fd)
+{
+    for (struct loop_source **link = &loop->sources; *link; link = &(*link)->next) {
+        struct loop_source *own = *link;
+
+        if (sd_event_source_get_io_fd(own->source) == fd) {  // -EDOM: a timer
+            *link = own->next;
+            free_source(own);
+            return;
+        }
+    }
 }
 
 int loop_add_timer(struct loop *loop, void (*call)(void *data), void *data, struct loop_timer **ret)
@@ -354,8 +373,7 @@ static void free_sources(struct loop *loop)
         struct loop_source *own = loop->sources;
 
         loop->sources = own->next;
-        sd_event_source_disable_unref(own->source);
-        free(own);  // a timer begins with it
+        free_source(own);
     }
 }
 

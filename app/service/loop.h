@@ -45,6 +45,9 @@ int loop_watch_directory(struct loop *loop, const char *path);
 /* Call when there is something to read from fd, which stays the caller's. Errors: -ENOMEM, -EPERM no such descriptor */
 int loop_add_input(struct loop *loop, int fd, void (*call)(void *data), void *data) MUST_CHECK;
 
+/* Not any more, before it is closed. Not from its own call. */
+void loop_remove_input(struct loop *loop, int fd);
+
 /* A timer that calls once, from loop_run(), each time it is set. It belongs to the loop. Errors: -ENOMEM */
 int loop_add_timer(struct loop *loop, void (*call)(void *data), void *data, struct loop_timer **ret) MUST_CHECK;
 void loop_timer_in(struct loop_timer *timer, uint64_t us);
