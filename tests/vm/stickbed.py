@@ -103,8 +103,11 @@ class Shared:
     def __init__(self):
         self.directory = tempfile.TemporaryDirectory(prefix="meterstick-")
         self.guest = rig.Guest(self.directory.name)
-        self.guest.push_programs(harness.BIN, harness.MODELS)
+        self.prepare()
         self.guest.save("installed")
+
+    def prepare(self):
+        self.guest.push_programs(harness.BIN, harness.MODELS)
 
     def close(self):
         self.guest.close()
@@ -114,6 +117,7 @@ class Shared:
 class Bed(harness.Case):
     """A test with a guest. start() begins to log; sticks are plugged at ports 1 to 8."""
 
+    share = Shared
     shared = None
 
     def setUp(self):
@@ -124,7 +128,7 @@ class Bed(harness.Case):
             Bed.shared.guest.set_clock()
             Bed.shared.guest.watch.forget()
         else:
-            Bed.shared = Shared()
+            Bed.shared = self.share()
             unittest.addModuleCleanup(self.drop_guest)
         self.guest = Bed.shared.guest
         self.pids = {}
