@@ -11,8 +11,8 @@ violations of the silence between frames. All but memory and start-up are ratios
 any machine: against the plan's limit, or against tests/bench/reference.c.
 
 What else the machine does makes it slower, never faster: the bench waits for a quiet machine, takes medians of the
-cycles of a run, and repeats a run that missed its aim twice, keeping the best. --quick (under a minute) looks at a few
-and allows for a busy machine; it says whether a must is broken by far.
+cycles of a run, and repeats a run that missed its aim twice, keeping the best. --quick (two minutes) looks at a few and
+allows for a busy machine; it says whether a must is broken by far, and each time of three.
 """
 
 import argparse
@@ -102,8 +102,8 @@ class Machine:
         if len(self.cpus) > 1:
             os.sched_setaffinity(pid, self.cpus[:1])
 
-    def wait_until_quiet(self):
-        deadline = time.monotonic() + self.patience_s
+    def wait_until_quiet(self, patience_s=None):
+        deadline = time.monotonic() + (patience_s or self.patience_s)
         while time.monotonic() < deadline and idle_share(0.5) < 0.93:
             pass
 
@@ -227,7 +227,8 @@ class Table:
 
     def __init__(self, loose):
         self.loose = loose
-        self.missed_must = self.missed_aim = 0
+        self.missed_aim = 0
+        self.missed = []  # of what must be, in words
         self.row("figure", "must", "aim", "measured", "met")
         print("-" * (sum(self.WIDTHS) + 2 * len(self.WIDTHS) - 2))
 
@@ -242,10 +243,11 @@ class Table:
 
         sign = ">= " if least else "<= "
         must_holds = holds(must * (loose if self.loose else 1))
-        self.missed_must += not must_holds
         self.missed_aim += not holds(aim)
         self.row(figure, sign + form.format(must), sign + form.format(aim), form.format(value),
                  "yes" if holds(aim) else "must" if must_holds else "NO")
+        if not must_holds:
+            self.missed.append(f"{figure}: {form.format(value)}, must {sign}{form.format(must)}")
 
     def note(self, text):
         print(f"  {text}", flush=True)
@@ -281,6 +283,27 @@ class Bench:
                 yield line
             self.line_faults += line.faults()
             self.requests += line.stats["requests"]
+
+    def run(self, name):
+        """
+        One kind of figures. --quick measures it again, twice at most, where a must is missed: a program that is at
+        fault misses it each time, a machine that was busy does not.
+        """
+        for left in (2, 1, 0) if self.quick else (0,):
+            table = self.table
+            before = list(table.missed), table.missed_aim, self.line_faults, self.requests
+            try:
+                getattr(self, name)()
+                if not left or (table.missed == before[0] and self.line_faults == before[2]):
+                    return
+                reason = "a must was missed"
+            except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+                if not left:
+                    raise
+                reason = str(error)
+            table.missed, table.missed_aim, self.line_faults, self.requests = before
+            table.note(f"{reason}; once more, when the machine is quiet: {name}")
+            self.machine.wait_until_quiet(60)
 
     # --- the figures ---
 
@@ -642,7 +665,7 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser(description="Measure Meterstick's figures.")
-    parser.add_argument("--quick", action="store_true", help="a few, with room for a busy machine, under a minute")
+    parser.add_argument("--quick", action="store_true", help="a few, with room for a busy machine, two minutes")
     parser.add_argument("--only", metavar="WORD",
                         help="cycles, locked, joined, dead, cpu, memory, card, start or stick")
     options = parser.parse_args()
@@ -655,12 +678,14 @@ def main():
     bench = Bench(options.quick)
     for name in ("cycles", "locked", "joined", "dead", "cpu", "memory", "card", "start", "stick"):
         if not options.only or options.only == name:
-            getattr(bench, name)()
+            bench.run(name)
     if bench.requests:
         bench.line_manners()
-    print(f"{bench.table.missed_must} musts and {bench.table.missed_aim} aims missed"
+    for missed in bench.table.missed:
+        print(f"figure: {missed}")  # the summary of all tests repeats these
+    print(f"{len(bench.table.missed)} musts and {bench.table.missed_aim} aims missed"
           + (" (with room for a busy machine)" if options.quick else ""))
-    return 1 if bench.table.missed_must else 0
+    return 1 if bench.table.missed else 0
 
 
 if __name__ == "__main__":
