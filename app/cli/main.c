@@ -24,6 +24,8 @@ static const struct verb {
     { "check", "say everything that is wrong with a configuration", verb_check },
     { "demo", "try everything on simulated meters", verb_demo },
     { "export", "print what the journal holds as CSV or JSON", NULL },
+    { "ip", "have the lights read out the network address", NULL },
+    { "led", "give one of the lights a colour by hand", NULL },
     { "leds", "show the state on the eight lights (service)", NULL },
     { "models", "list the known meters, or the points of one", verb_models },
     { "ports", "list the serial adapters", verb_ports },

@@ -56,6 +56,20 @@ static int clock_out(struct gpio *gpio, const struct frame *frame)
     return gpio_clock_out(gpio, bits, BLINKT_CLOCKS);
 }
 
+int lamp_try(struct lamp *lamp, const struct frame *frame)
+{
+    int r;
+
+    r = lamp->gpio ? 0 : gpio_open(DEV_DIR, DATA_LINE, CLOCK_LINE, &lamp->gpio);
+    if (r >= 0) {
+        r = clock_out(lamp->gpio, frame);
+    }
+    if (r < 0) {
+        gpio_free(TAKE(lamp->gpio));
+    }
+    return r;
+}
+
 int lamp_show(struct lamp *lamp, const struct frame *frame, uint64_t now_ms)
 {
     bool was_open = lamp->gpio;
@@ -68,13 +82,7 @@ int lamp_show(struct lamp *lamp, const struct frame *frame, uint64_t now_ms)
         return 0;
     }
 
-    r = was_open ? 0 : gpio_open(DEV_DIR, DATA_LINE, CLOCK_LINE, &lamp->gpio);
-    if (r >= 0) {
-        r = clock_out(lamp->gpio, frame);
-    }
-    if (r < 0) {
-        gpio_free(TAKE(lamp->gpio));
-    }
+    r = lamp_try(lamp, frame);
     if (r < 0 || !was_open) {
         note(lamp, r, now_ms);
     }
@@ -94,18 +102,15 @@ uint64_t lamp_next_ms(const struct lamp *lamp)
 
 int lamp_leave(const struct frame *frame)
 {
-    struct gpio *gpio = NULL;
+    struct lamp lamp = {};
     int r;
 
-    r = gpio_open(DEV_DIR, DATA_LINE, CLOCK_LINE, &gpio);
+    r = lamp_try(&lamp, frame);
     for (unsigned i = 1; i < LEAVE_TRIES && r == -EBUSY; i++) {
         clock_sleep_until_us(clock_monotonic_us() + LEAVE_US);  // the kernel is still clearing up behind whoever had it
-        r = gpio_open(DEV_DIR, DATA_LINE, CLOCK_LINE, &gpio);
+        r = lamp_try(&lamp, frame);
     }
-    if (r >= 0) {
-        r = clock_out(gpio, frame);
-    }
-    gpio_free(gpio);
+    lamp_clear(&lamp);
     return r;
 }
 

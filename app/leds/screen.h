@@ -3,8 +3,8 @@
 
 /* The lights in this terminal, with a line for each of them. */
 
-#include "leds/terminal.h"
 #include "leds/indicator.h"
+#include "leds/terminal.h"
 
 struct screen {
     enum terminal_mode mode;
