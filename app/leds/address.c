@@ -114,7 +114,7 @@ static void take_address(struct address_table *table, const uint8_t *bytes, size
     struct address_entry entry = {};
     struct ifaddrmsg message;
     bool has_address = false, has_local = false;
-    uint8_t address[4];
+    uint8_t address[4] = {};
     unsigned type;
 
     if (size < sizeof(message)) {

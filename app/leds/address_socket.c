@@ -69,7 +69,7 @@ static int ask(int fd, uint16_t type, struct address_table *table)
         return -errno;
     }
     for (unsigned i = 0; i < ANSWER_PARTS && r == 0; i++) {
-        size_t size;
+        size_t size = 0;
 
         r = receive(fd, buffer, ANSWER_SIZE, &size);
         if (r == 0) {

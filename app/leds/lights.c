@@ -284,13 +284,16 @@ static void look(struct lights *lights)
     struct facts facts;
     bool changed;
 
-    lights->look_ms = now_ms;
     look_at_settings(lights);
     look_at_directory(lights, now_ms);
     look_at_slow_things(lights, now_ms);
-    facts_gather(watch_look(&lights->acquire, lights->run_dir, lights->boot_id, now_ms),
-                 watch_look(&lights->stick, lights->run_dir, lights->boot_id, now_ms), now_ms,
-                 lights->settings.commit_ms, &facts);
+    watch_read(&lights->acquire, lights->run_dir);
+    watch_read(&lights->stick, lights->run_dir);
+
+    now_ms = clock_boot_ms();
+    lights->look_ms = now_ms;
+    facts_gather(watch_believe(&lights->acquire, lights->boot_id, now_ms),
+                 watch_believe(&lights->stick, lights->boot_id, now_ms), now_ms, lights->settings.commit_ms, &facts);
     facts.power = lights->power;
     scene_frame(&lights->scene, &facts, now_ms, lights->settings.brightness, lights->settings.code_colours, &frame, now,
                 &next_ms);

@@ -21,7 +21,7 @@ bool watch_changed(const char *path, struct watch_seen *seen)
     return changed;
 }
 
-const struct json *watch_look(struct watch *watch, const char *run_dir, const char *boot_id, uint64_t now_boot_ms)
+void watch_read(struct watch *watch, const char *run_dir)
 {
     char path[PATH_SIZE];
     bool fresh = false;
@@ -36,6 +36,10 @@ const struct json *watch_look(struct watch *watch, const char *run_dir, const ch
             watch->status = status;
         }
     }
+}
+
+const struct json *watch_believe(const struct watch *watch, const char *boot_id, uint64_t now_boot_ms)
+{
     return watch->status && status_is_fresh(watch->status, boot_id, now_boot_ms) ? watch->status : NULL;
 }
 

@@ -25,7 +25,13 @@ struct watch {
 /* Whether a file is another than the one last seen; one that is gone is another, too. */
 bool watch_changed(const char *path, struct watch_seen *seen);
 
-/* Look at <run_dir>/<program>.json. Returns its status if it is to be believed now, else NULL; it belongs to watch. */
-const struct json *watch_look(struct watch *watch, const char *run_dir, const char *boot_id, uint64_t now_boot_ms);
+/* Read <run_dir>/<program>.json, if it is another than before. */
+void watch_read(struct watch *watch, const char *run_dir);
+
+/*
+ * The status that was read, which belongs to watch, if it is to be believed, else NULL. now_boot_ms is a time after it
+ * was read: a status of the future is none.
+ */
+const struct json *watch_believe(const struct watch *watch, const char *boot_id, uint64_t now_boot_ms);
 
 void watch_clear(struct watch *watch);
