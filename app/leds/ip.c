@@ -72,7 +72,8 @@ int main(int argc, char **argv)
     }
     address = options.common.argument_count > 0 ? options.common.arguments[0] : NULL;
     if (address && !spell_can(address)) {
-        (void) fprintf(stderr, "meterstick ip: '%s' cannot be read out: 1 to 15 digits and dots are expected\n", address);
+        (void) fprintf(stderr, "meterstick ip: '%s' cannot be read out: 1 to 15 digits and dots are expected\n",
+                       address);
         return EXIT_USAGE;
     }
 

@@ -3,6 +3,7 @@
 """Fill the fuzz targets' corpora from the models and the captures: seeds.py CORPUS_DIRECTORY"""
 
 import pathlib
+import struct
 import sys
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
@@ -57,6 +58,20 @@ VOLUMES = (
     sector(b"\xebR\x90NTFS    "), sector(b"", (446, bytes.fromhex("800101000cfeffff0008000000002000"))),
     bytes(1080) + b"\x53\xef" + bytes(32769 - 1082) + b"CD001" + bytes(65600 - 32774) + b"_BHRfS_M",
 )
+
+
+def netlink(kind, body, *attributes):
+    """A message of rtnetlink(7), twice: each half of a seed is taken for itself."""
+    for number, value in attributes:
+        body += struct.pack("=HH", 4 + len(value), number) + value
+    return 2 * (struct.pack("=IHHII", 16 + len(body), kind, 2, 0, 0) + body)
+
+
+NETLINK = (netlink(24, struct.pack("=8BI", 2, 0, 0, 0, 254, 3, 0, 1, 0), (4, struct.pack("=i", 2)), (6, b"\x64\0\0\0"),
+                   (7, b"\x0a\0\0\2")),
+           netlink(24, struct.pack("=8BI", 2, 0, 0, 0, 254, 3, 0, 1, 0), (9, struct.pack("=HBBi", 8, 0, 0, 2))),
+           netlink(20, struct.pack("=4BI", 2, 24, 0x80, 0, 2), (1, b"\x0a\0\0\2"), (2, b"\x0a\0\0\2")),
+           netlink(2, struct.pack("=i", -1)), netlink(3, bytes(4)))
 
 
 def exchanges(path):
@@ -115,6 +130,10 @@ def main():
                 put("fuzz_answer", f"{name}-{number}", answer_seed(*exchange))
     put("fuzz_currentcost", "plain", b"<msg><src>CC128-v0.11</src><dsb>00089</dsb><time>13:02:39</time>"
         b"<tmpr>18.7</tmpr><sensor>1</sensor><id>01234</id><type>1</type><ch1><watts>00345</watts></ch1></msg>\r\n")
+    for number, text in enumerate((b"led 3 green", b"led 7 off", b"ip", b"ip 192.168.1.17")):
+        put("fuzz_question", number, text)
+    for number, messages in enumerate(NETLINK):
+        put("fuzz_address", number, messages)
     print(f"{count} seeds in {corpus}")
 
 
