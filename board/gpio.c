@@ -37,6 +37,9 @@ int gpio_open_by(const char *dev_dir, unsigned data_line, unsigned clock_line, c
     if (r < 0) {
         return r;
     }
+    if (chip.in_use) {  // the kernel asks line by line: it would drive the first, and then find the second in use
+        return -EBUSY;
+    }
     gpio = calloc(1, sizeof(*gpio));
     if (!gpio) {
         return -ENOMEM;

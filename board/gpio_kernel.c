@@ -27,15 +27,17 @@ static int ask(int fd, unsigned long question, void *argument)
     return ioctl(fd, question, argument) < 0 ? -errno : 0;
 }
 
-/* "" where it has none, or where the kernel is too old to be asked this way. */
-static void name_line(int fd, unsigned line, char ret[static GPIO_NAME_SIZE])
+/* "" where it has none, or where the kernel is too old to be asked this way. Returns whether it is in use. */
+static bool look_at_line(int fd, unsigned line, char ret_name[static GPIO_NAME_SIZE])
 {
     struct gpio_v2_line_info info = { .offset = line };
 
-    ret[0] = '\0';
-    if (ask(fd, GPIO_V2_GET_LINEINFO_IOCTL, &info) == 0) {
-        (void) snprintf(ret, GPIO_NAME_SIZE, "%.*s", (int) sizeof(info.name), info.name);
+    ret_name[0] = '\0';
+    if (ask(fd, GPIO_V2_GET_LINEINFO_IOCTL, &info) < 0) {
+        return false;
     }
+    (void) snprintf(ret_name, GPIO_NAME_SIZE, "%.*s", (int) sizeof(info.name), info.name);
+    return info.flags & GPIO_V2_LINE_FLAG_USED;
 }
 
 int gpio_look(const char *path, unsigned data_line, unsigned clock_line, struct gpio_chip *ret)
@@ -56,8 +58,8 @@ int gpio_look(const char *path, unsigned data_line, unsigned clock_line, struct 
     *ret = (struct gpio_chip){ .line_count = info.lines };
     (void) snprintf(ret->path, sizeof(ret->path), "%s", path);
     (void) snprintf(ret->label, sizeof(ret->label), "%.*s", (int) sizeof(info.label), info.label);
-    name_line(fd, data_line, ret->data_name);
-    name_line(fd, clock_line, ret->clock_name);
+    ret->in_use = look_at_line(fd, data_line, ret->data_name);
+    ret->in_use = look_at_line(fd, clock_line, ret->clock_name) || ret->in_use;
     return 0;
 }
 

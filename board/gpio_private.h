@@ -19,6 +19,7 @@ struct gpio_chip {
     unsigned line_count;
     char data_name[GPIO_NAME_SIZE];   // of the line with the data line's number; "" if it has none
     char clock_name[GPIO_NAME_SIZE];
+    bool in_use;                      // either of them, by another program or by the kernel
 };
 
 /* One way to drive two lines. `lines` is what its open() made. */
