@@ -210,7 +210,25 @@ static void test_reports_that_say_the_same_are_known(void)
     CHECK_STR(stick_report_state_name(STICK_READONLY), "readonly");
 }
 
+static void test_every_error_of_a_burst_has_its_state(void)
+{
+    static const struct {
+        int error;
+        enum stick_state state;
+    } cases[] = {
+        { 0, STICK_IDLE },           { -EAGAIN, STICK_IDLE },    { -ENOENT, STICK_IDLE },
+        { -ENODATA, STICK_FAILED },  { -EIO, STICK_FAILED },     { -ENODEV, STICK_FAILED },
+        { -ENOSPC, STICK_FULL },     { -EDQUOT, STICK_FULL },    { -EROFS, STICK_READONLY },
+        { -EACCES, STICK_READONLY }, { -EBUSY, STICK_REFUSED },  { -EMEDIUMTYPE, STICK_REFUSED },
+        { -EUCLEAN, STICK_REFUSED }, { -EBADMSG, STICK_FAILED },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CHECK_EQ(stick_report_state_of(cases[i].error), cases[i].state);
+    }
+}
+
 TESTS(test_a_burst_is_told_before_and_after_it_and_again_each_second,
       test_a_stick_that_goes_is_told_at_once_and_comes_back_with_a_burst, test_no_journal_yet_is_an_error_and_no_light,
       test_the_last_burst_writes_and_closes, test_the_status_file_names_the_sticks_that_are_in_each_with_its_error,
-      test_reports_that_say_the_same_are_known)
+      test_reports_that_say_the_same_are_known, test_every_error_of_a_burst_has_its_state)

@@ -4,6 +4,7 @@
 
 #include "app/base/text.h"
 
+#include <errno.h>
 #include <math.h>
 
 const char *stick_report_state_name(enum stick_state state)
@@ -28,6 +29,29 @@ const char *stick_report_state_name(enum stick_state state)
     }
 
     return "failed";
+}
+
+enum stick_state stick_report_state_of(int error)
+{
+    switch (error) {
+    case 0:
+    case -EAGAIN:
+    case -ENOENT:
+        return STICK_IDLE;
+    case -ENOSPC:
+    case -EDQUOT:
+        return STICK_FULL;
+    case -EROFS:
+    case -EACCES:
+    case -EPERM:
+        return STICK_READONLY;
+    case -EBUSY:
+    case -EMEDIUMTYPE:
+    case -EUCLEAN:
+        return STICK_REFUSED;
+    }
+
+    return STICK_FAILED;
 }
 
 static bool is_same_number(double a, double b)

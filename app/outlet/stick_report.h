@@ -39,5 +39,11 @@ struct stick_report {
 /* The word of the status file: "idle", "checking"... Pure. */
 const char *stick_report_state_name(enum stick_state state);
 
+/*
+ * What a burst that ended so leaves behind: 0, -EAGAIN (the journal is just being changed) and -ENOENT (there is none
+ * yet) a stick that is well. Pure.
+ */
+enum stick_state stick_report_state_of(int error);
+
 /* Whether both say the same. Pure. */
 bool stick_report_is_same(const struct stick_report *a, const struct stick_report *b);

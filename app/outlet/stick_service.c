@@ -19,6 +19,8 @@
 
 #define BURST_DEFAULT_MS  60000
 #define AGAIN_MS          1000      // the journal is just being changed
+#define AGAIN_MAX_MS      8000      // longer than any change of it takes: it cannot be opened,
+#define LOST_MS           5000      // and how often it is tried then
 #define TRIES_MAX         10        // at most, with nothing written, where there is no later
 #define LOOK_MS           1000      // for a stick that is not there, or new settings; and how often to tell
 #define GATHER_MS         100       // of work for the next page, and then a pause
@@ -44,6 +46,7 @@ struct stick_service {
     struct stick_progress progress;
     uint64_t backlog;
     uint64_t next_burst_ms, next_tell_ms;
+    uint64_t again_ms;              // since when the journal is just being changed; 0: it is not
     struct stick_report told;
     uint64_t passed;
     bool gap_told;
@@ -143,7 +146,9 @@ static void add_error(const struct stick_service *service, struct stick_report *
         return;
     }
     if (!text) {
-        text = service->error == -ENOENT ? "no journal yet" : strerror(-service->error);
+        text = service->error == -ENOENT    ? "no journal yet"
+               : service->error == -ENODATA ? "the journal cannot be opened"
+                                            : strerror(-service->error);
     }
     (void) snprintf(report->error, sizeof(report->error), "%s", text);
 }
@@ -257,29 +262,6 @@ static int open_stick(struct stick_service *service)
     return 0;
 }
 
-static enum stick_state state_of(int error)
-{
-    switch (error) {
-    case 0:
-    case -EAGAIN:
-    case -ENOENT:  // no journal yet
-        return STICK_IDLE;
-    case -ENOSPC:
-    case -EDQUOT:
-        return STICK_FULL;
-    case -EROFS:
-    case -EACCES:
-    case -EPERM:
-        return STICK_READONLY;
-    case -EBUSY:
-    case -EMEDIUMTYPE:
-    case -EUCLEAN:
-        return STICK_REFUSED;
-    }
-
-    return STICK_FAILED;
-}
-
 static void log_presence(const struct stick_service *service)
 {
     if (!service->setup.is_watched) {
@@ -319,6 +301,9 @@ static void log_result(struct stick_service *service, int r)
         log_info("stick %s is written to again", id);
     } else if (r == -ENOENT) {
         log_info("no journal in %s yet: waiting for one", service->state_dir);
+    } else if (r == -ENODATA) {
+        log_error("the journal in %s cannot be opened for %d s now: has another user written it? Trying again",
+                  service->state_dir, AGAIN_MAX_MS / 1000);
     } else if (service->stick && stick_journal_failed(service->stick)) {
         log_error("the journal cannot be read (%s), trying again", strerror(-r));
     } else {
@@ -439,7 +424,7 @@ int stick_service_flush(struct stick_service *service, uint64_t most_ms)
         log_result(service, r);
     }
 
-    tell_state(service, state_of(r));
+    tell_state(service, stick_report_state_of(r));
     return r;
 }
 
@@ -476,6 +461,22 @@ static uint64_t gather_pages(struct stick_service *service)
     return r > 0 ? clock_monotonic_ms() + GATHER_PAUSE_MS : UINT64_MAX;
 }
 
+/* A journal that is "just being changed" for long is one that cannot be opened: -ENODATA. */
+static int lose_patience(struct stick_service *service, int r, uint64_t now_ms)
+{
+    if (r != -EAGAIN) {
+        service->again_ms = 0;
+        return r;
+    }
+    service->again_ms = service->again_ms ? service->again_ms : now_ms;
+    return now_ms - service->again_ms < AGAIN_MAX_MS ? r : -ENODATA;
+}
+
+static uint64_t pause_ms(const struct stick_service *service, int r)
+{
+    return r == -EAGAIN || r == -ENOENT ? AGAIN_MS : r == -ENODATA ? LOST_MS : service->burst_ms;
+}
+
 uint64_t stick_service_step(struct stick_service *service, uint64_t now_ms)
 {
     uint64_t next_ms;
@@ -484,10 +485,10 @@ uint64_t stick_service_step(struct stick_service *service, uint64_t now_ms)
     look_for_settings(service);
     look_for_stick(service);
     if (service->in && now_ms >= service->next_burst_ms) {
-        r = burst(service, clock_monotonic_ms() + LOOK_MS);
+        r = lose_patience(service, burst(service, clock_monotonic_ms() + LOOK_MS), now_ms);
         log_result(service, MIN(r, 0));
-        service->next_burst_ms = r > 0 ? 0 : now_ms + (r == -EAGAIN || r == -ENOENT ? AGAIN_MS : service->burst_ms);
-        tell_state(service, r > 0 ? STICK_WRITING : state_of(r));
+        service->next_burst_ms = r > 0 ? 0 : now_ms + pause_ms(service, r);
+        tell_state(service, r > 0 ? STICK_WRITING : stick_report_state_of(r));
     }
     next_ms = gather_pages(service);
     tell_report(service);

@@ -11,6 +11,7 @@
  *   s  fsync() and fdatasync() fail with EIO, but all is there
  *   g  nothing is there any more: ENOENT, and EIO of what was open
  *   x  EIO, whatever it is
+ *   p  EACCES, whatever is opened
  *   h  they do not return until it says something else
  */
 
@@ -23,6 +24,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,6 +34,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +95,8 @@ static int trouble(enum intent intent, bool is_open)
         return is_open ? EIO : ENOENT;
     case 'x':
         return EIO;
+    case 'p':
+        return is_open ? 0 : EACCES;
     default:
         return 0;
     }
@@ -161,6 +166,62 @@ static enum intent intent_of(const char *path, int flags)
 OPEN(open)
 OPEN(open64)
 
+/* A name below a descriptor: what stands below the card's directory is the card's, too. */
+static bool at_fails(int directory_fd, int flags)
+{
+    enum intent intent = (flags & O_CREAT) ? GROW : (flags & O_ACCMODE) == O_RDONLY ? LOOK : CHANGE;
+
+    return fd_fails(directory_fd, intent);
+}
+
+static int opened_at(int fd, int directory_fd)
+{
+    if (fd >= 0 && fd < MAX_FD) {
+        card.is_below[fd] = directory_fd >= 0 && directory_fd < MAX_FD && card.is_below[directory_fd];
+    }
+    return fd;
+}
+
+/* openat2() has no function of its own in the C library. */
+long syscall(long number, ...)
+{
+    long values[6];
+    va_list arguments;
+
+    va_start(arguments, number);
+    for (size_t i = 0; i < 6; i++) {
+        values[i] = va_arg(arguments, long);
+    }
+    va_end(arguments);
+    if (number == SYS_openat2) {
+        const struct open_how *how = (const struct open_how *) values[2];
+
+        if (at_fails((int) values[0], (int) how->flags)) {
+            return -1;
+        }
+        return opened_at((int) REAL(syscall)(number, values[0], values[1], values[2], values[3]), (int) values[0]);
+    }
+    return REAL(syscall)(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+}
+
+#define OPENAT(name)                                                                               \
+    int name(int directory_fd, const char *path, int flags, ...)                                   \
+    {                                                                                              \
+        va_list arguments;                                                                         \
+        mode_t bits;                                                                               \
+                                                                                                   \
+        va_start(arguments, flags);                                                                \
+        bits = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, mode_t) : 0;                      \
+        va_end(arguments);                                                                         \
+        if (at_fails(directory_fd, flags)) {                                                       \
+            return -1;                                                                             \
+        }                                                                                          \
+        return opened_at(REAL(name)(directory_fd, path, flags, bits), directory_fd);               \
+    }
+
+OPENAT(openat)
+OPENAT(openat64)
+
 /* What _FORTIFY_SOURCE makes of open() with two arguments. */
 int __open_2(const char *path, int flags)
 {
@@ -203,6 +264,11 @@ ON_FD(int, ftruncate, CHANGE, (int fd, off_t size), (fd, size))
 ON_FD(int, ftruncate64, CHANGE, (int fd, off64_t size), (fd, size))
 ON_FD(int, fsync, SYNC, (int fd), (fd))
 ON_FD(int, fdatasync, SYNC, (int fd), (fd))
+ON_FD(int, syncfs, SYNC, (int fd), (fd))
+ON_FD(int, mkdirat, GROW, (int fd, const char *name, mode_t bits), (fd, name, bits))
+ON_FD(int, unlinkat, CHANGE, (int fd, const char *name, int flags), (fd, name, flags))
+ON_FD(int, fallocate, GROW, (int fd, int how, off_t at, off_t size), (fd, how, at, size))
+ON_FD(int, fallocate64, GROW, (int fd, int how, off64_t at, off64_t size), (fd, how, at, size))
 ON_FD(int, fstat, LOOK, (int fd, struct stat *ret), (fd, ret))
 ON_FD(int, fstat64, LOOK, (int fd, struct stat64 *ret), (fd, ret))
 
