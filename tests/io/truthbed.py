@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""
+An appliance of real processes in a directory of its own (meters on a line, `acquire`, `stick --dir`, `leds --record`), and
+a time line of what its lights must say (timeline).
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import time
+import unittest
+
+import crashbed
+import harness
+import lights
+import timeline
+from timeline import PIXELS, RIGHT_MS
+
+MODEL = "schneider-iem2150"
+
+# What each pixel may say while all is well.
+GOOD = {"program": "running", "meters": "all read", "writing": {"no", "writing"}, "stick": {"current", "behind"},
+        "clock": "known", "outlets": "none", "alarm": "none", "power": {"n/a", "good"}}
+NO_ACQUIRE = {"program": "dead", "meters": "failed", "writing": {"failed", "both"}, "clock": "unknown"}
+NO_STICK_PROGRAM = {"stick": "dead", "writing": "failed"}
+
+
+class Bed:
+    """An appliance."""
+
+    def __init__(self, directory, interval="1 s", burst="5 s", clock="trusted", bus="", more="", meters=2):
+        self.directory = pathlib.Path(directory)
+        self.state, self.run, self.stick_dir = (self.directory / name for name in ("state", "run", "stick"))
+        self.state.mkdir()
+        self.run.mkdir()
+        self.stick_dir.mkdir()
+        self.log, self.record = self.directory / "log", self.directory / "frames"
+        self.record.touch()
+        self.control = self.directory / "control"
+        self.control.write_text("0" + " " * 63)
+        self.line = self.directory / "line"
+        self.config = self.directory / "meterstick.conf"
+        self.config.write_text(f"[appliance]\nname = here\ninterval = {interval}\nclock = {clock}\n[journal]\n"
+                               f"commit = 1 s\n[stick]\nburst = {burst}\n[bus b]\nport = {self.line}\nserial = 115200 8N1\n"
+                               f"{bus}\n" + "".join(f"[meter m{unit}]\nbus = b\nmodel = {MODEL}\naddress = {unit}\n"
+                                                    for unit in range(1, meters + 1)) + more)
+        self.meters = meters
+        self.processes = {}
+        self.time_line = timeline.TimeLine()
+        self.asleep = []  # [(from, until)] in boot ms: when leds could not draw
+
+    # --- processes ---
+
+    def spawn(self, name, *command, environment=None, **options):
+        with open(self.log, "ab") as log:
+            self.processes[name] = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
+                                                    env=dict(os.environ, METERSTICK_MODELS=str(harness.MODELS),
+                                                             **(environment or {})), **options)
+        return self.processes[name]
+
+    def begin_line(self, *more):
+        process = self.spawn("line", harness.BIN / "meterstick", "simulate", "--pty", self.line, "--model",
+                             f"{MODEL}:1-{self.meters}", *more, stdin=subprocess.PIPE, bufsize=0)
+        harness.wait_until(self.line.exists, 20, "the line")
+        return process
+
+    def tell_line(self, command):
+        self.processes["line"].stdin.write(command.encode() + b"\n")
+
+    def directories(self):
+        return ["--config", self.config, "--state-dir", self.state, "--run-dir", self.run]
+
+    def shim(self, below):
+        """The environment in which what is below that path fails as do_card() says: tests/shim/card.c."""
+        return {"LD_PRELOAD": str(harness.SHIMS / "shim_card.so"), "CARD_CONTROL": str(self.control),
+                "CARD_DIR": str(below)} if below else {}
+
+    def begin_acquire(self, fails=None, environment=None):
+        programs = harness.PLAIN_BIN if fails else harness.BIN
+        return self.spawn("acquire", programs / "meterstick-acquire", *self.directories(),
+                          environment=dict(self.shim(fails), **(environment or {})))
+
+    def begin_stick(self, fails=None):
+        programs = harness.PLAIN_BIN if fails else harness.BIN
+        return self.spawn("stick", programs / "meterstick-stick", *self.directories(), "--dir", self.stick_dir,
+                          environment=self.shim(fails))
+
+    def begin_leds(self, *more):
+        return self.spawn("leds", harness.BIN / "meterstick-leds", *self.directories(), "--record", self.record, "--read-outs", "0",
+                          *more)
+
+    def do_card(self, mode):
+        with open(self.control, "r+", encoding="ascii") as control:
+            control.write(mode)
+
+    def signal(self, name, number):
+        self.processes[name].send_signal(number)
+
+    def kill(self, name):
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def end(self, name):
+        return harness.stop(self.processes[name], 10)
+
+    def close(self):
+        self.do_card("0")
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.kill()
+        for process in self.processes.values():
+            if process.stdin:
+                process.stdin.close()
+            process.wait()
+
+    # --- what is said ---
+
+    def status(self, program):
+        try:
+            return json.loads((self.run / f"{program}.json").read_text())
+        except (OSError, json.JSONDecodeError):
+            return {}
+
+    def said(self):
+        return self.log.read_text(errors="replace")[-3000:]
+
+    def frames(self):
+        return lights.read_frames(self.record)
+
+    def words(self):
+        frames = self.frames()
+        return dict(zip(PIXELS, frames[-1]["words"])) if frames else {}
+
+    def tell(self, what, words, do=None, within_s=RIGHT_MS / 1000, meanwhile=None):
+        """Let it happen; it is so from now on. Wait until the lights say it. meanwhile: what they may say until then."""
+        meters = {"meters": "silent"} if "meters" in words else {}  # one of them before the other
+        span = self.time_line.now(what, words, int(1000 * within_s), dict(meters, **(meanwhile or {})))
+
+        def right():
+            shown = self.words()
+            return shown and all(shown[pixel] in allowed for pixel, allowed in span.words.items())
+        if do:
+            do()
+        try:
+            harness.wait_until(right, within_s + 2, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.words()}, not {span.words}; acquire says "
+                                 f"{self.status('acquire')}, stick {self.status('stick')}: {self.said()}") from None
+
+    def begin(self, card=None, stick=None, environment=None):
+        """All of it, and all is well. card, stick: what shall fail for acquire, and for stick."""
+        self.begin_line()
+        self.begin_acquire(card, environment)
+        self.begin_stick(stick)
+        self.begin_leds()
+        harness.wait_until(self.words, 10, "a first frame")
+        self.tell("all is well", GOOD, within_s=20)
+
+    def hold(self, seconds):
+        """Nothing happens for so long: the lights stay."""
+        time.sleep(seconds)
+
+    def check(self):
+        frames, end_ms = self.frames(), lights.now_ms()
+        self.time_line.check(frames, end_ms)
+        timeline.check_colours(frames, end_ms, self.asleep)
+
+
+class Cases:
+    """Tests that mostly wait, side by side: each is called with a Bed and one of its jobs."""
+
+    def __init__(self):
+        self.all = []
+
+    def case(self, *jobs, **bed):
+        def take(function):
+            self.all.append((function, jobs or ((),), bed))
+            return function
+        return take
+
+    def make(self, name):
+        """A TestCase of all of them."""
+        cases = self
+
+        class Truth(harness.Case):
+            @classmethod
+            def setUpClass(cls):
+                pool = concurrent.futures.ThreadPoolExecutor(sum(len(jobs) for _, jobs, _ in cases.all))
+                cls.addClassCleanup(pool.shutdown)
+                cls.results = {function.__name__: [(job, pool.submit(run_one, function, job, bed)) for job in jobs]
+                               for function, jobs, bed in cases.all}
+
+        for function, _, _ in cases.all:
+            setattr(Truth, function.__name__, collect_test(function))
+        Truth.__name__ = Truth.__qualname__ = name
+        return Truth
+
+
+def collect_test(function):
+    def test(self):
+        for job, future in self.results[function.__name__]:
+            with self.subTest(job=job):
+                future.result()
+    test.__doc__ = function.__doc__
+    return test
+
+
+def run_one(function, job, options):
+    with crashbed.directory() as directory:
+        bed = Bed(directory, **options)
+        try:
+            function(unittest.TestCase(), bed, *job)
+            bed.check()
+        except unittest.SkipTest:
+            raise
+        except Exception as error:
+            raise AssertionError(f"{function.__name__}{job}: {error}\n{timeline.story(bed.frames(), bed.time_line.spans)}") from error
+        finally:
+            bed.close()
