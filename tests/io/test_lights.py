@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""The decoder of lights.py, against frames that are drawn here by the words of ES-03, ES-04 and ES-08."""
+"""The decoder of lights.py, against frames that are drawn here by the words of ES-03, ES-04 and ES-08; and the card."""
 
+import importlib.util
 import random
+import subprocess
+import sys
 import unittest
+from xml.etree import ElementTree
 
 import lights
-from harness import random_source
+from harness import SOURCE, random_source
 
 PARTS = {"R": "c80000", "G": "00c800", "B": "0000c8", "Y": "c8c800", "C": "00c8c8", "P": "c800c8", "W": "c8c8c8",
          ".": "000000"}
@@ -124,6 +128,48 @@ class Decoder(unittest.TestCase):
         frame = dict(Film().show(STATUS, 1).frames[0], brightness=0)
         self.assertEqual(lights.letters(frame), "........")
         self.assertEqual(lights.kind(frame), "dark")
+
+
+class Card(unittest.TestCase):
+    """The page that is put beside the meter."""
+
+    def setUp(self):
+        spec = importlib.util.spec_from_file_location("card", SOURCE / "docs" / "lights.py")
+        self.card = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.card)
+
+    def test_the_card_is_that_of_the_table(self):
+        result = subprocess.run([sys.executable, SOURCE / "docs" / "lights.py", "--check"], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def test_it_is_one_small_page_of_a4(self):
+        path = SOURCE / "docs" / "leds.svg"
+        self.assertLess(path.stat().st_size, 50000)
+        root = ElementTree.parse(path).getroot()
+        self.assertEqual((root.get("width"), root.get("height")), ("210mm", "297mm"))
+        width, height = map(float, root.get("viewBox").split()[2:])
+        for part in root.iter():
+            if part.get("x"):
+                self.assertLess(float(part.get("x")) + float(part.get("width") or 0), width)
+                self.assertLess(float(part.get("y")) + float(part.get("height") or 0), height - 20)
+
+    def test_every_light_is_on_it_and_each_failure_has_something_to_do(self):
+        text = " ".join(" ".join(ElementTree.parse(SOURCE / "docs" / "leds.svg").getroot().itertext()).split())
+        page = (SOURCE / "docs" / "leds.md").read_text(encoding="utf-8")
+        for light in self.card.read_table():
+            if light.pixel in self.card.UNUSED:
+                continue
+            self.assertIn(light.text, text)
+            self.assertIn(f"| {self.card.shown(light)} | {light.text} |", page)
+            if light.blinks:
+                self.assertIn(self.card.REMEDIES[light.name], text)
+        self.assertIn("Light 0 is not purple? Believe no other light.", text)
+
+    def test_its_digits_are_those_that_are_shown(self):
+        for char, seen in zip("0123456789.", self.card.DIGITS):
+            film = Film().show(seen, 1)
+            self.assertEqual(lights.symbol(film.frames[0])[0], char)
 
 
 if __name__ == "__main__":
