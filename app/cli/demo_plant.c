@@ -46,7 +46,8 @@ static const struct {
                      { "stick", "--dir", "%/stick", "--config", "%/meterstick.conf", "--state-dir", "%/state",
                        "--run-dir", "%/run" } },
     [DEMO_LEDS] = { "leds", SIGTERM,
-                    { "leds", "--record", "%/frames.jsonl", "--state-dir", "%/state", "--run-dir", "%/run" } },
+                    { "leds", "--read-outs", "0", "--record", "%/frames.jsonl", "--state-dir", "%/state", "--run-dir",
+                      "%/run" } },
 };
 
 static const char config_head[] =
