@@ -15,10 +15,12 @@ import unittest
 import crashbed
 import harness
 import lights
+import testbed
 import timeline
 from timeline import PIXELS, RIGHT_MS
 
 MODEL = "schneider-iem2150"
+LEDS = harness.BIN / "meterstick-leds"
 
 # What each pixel may say while all is well.
 GOOD = {"program": "running", "meters": "all read", "writing": {"no", "writing"}, "stick": {"current", "behind"},
@@ -44,9 +46,10 @@ class Bed:
         self.config = self.directory / "meterstick.conf"
         self.config.write_text(f"[appliance]\nname = here\ninterval = {interval}\nclock = {clock}\n[journal]\n"
                                f"commit = 1 s\n[stick]\nburst = {burst}\n[bus b]\nport = {self.line}\nserial = 115200 8N1\n"
-                               f"{bus}\n" + "".join(f"[meter m{unit}]\nbus = b\nmodel = {MODEL}\naddress = {unit}\n"
+                               f"{bus.format(pid=os.getpid())}\n" + "".join(f"[meter m{unit}]\nbus = b\nmodel = {MODEL}\naddress = {unit}\n"
                                                     for unit in range(1, meters + 1)) + more)
         self.meters = meters
+        self.board = None   # a directory with another /sys, for leds
         self.processes = {}
         self.time_line = timeline.TimeLine()
         self.asleep = []  # [(from, until)] in boot ms: when leds could not draw
@@ -66,6 +69,11 @@ class Bed:
         harness.wait_until(self.line.exists, 20, "the line")
         return process
 
+    def end_line(self):
+        """The adapter is pulled. Another one may have the number of its pty at once."""
+        self.line.unlink()
+        self.kill("line")
+
     def tell_line(self, command):
         self.processes["line"].stdin.write(command.encode() + b"\n")
 
@@ -82,14 +90,16 @@ class Bed:
         return self.spawn("acquire", programs / "meterstick-acquire", *self.directories(),
                           environment=dict(self.shim(fails), **(environment or {})))
 
-    def begin_stick(self, fails=None):
+    def begin_stick(self, fails=None, plugged=False):
+        """plugged: it serves what is plugged in, not the directory."""
         programs = harness.PLAIN_BIN if fails else harness.BIN
-        return self.spawn("stick", programs / "meterstick-stick", *self.directories(), "--dir", self.stick_dir,
-                          environment=self.shim(fails))
+        return self.spawn("stick", programs / "meterstick-stick", *self.directories(),
+                          *([] if plugged else ["--dir", self.stick_dir]), environment=self.shim(fails))
 
     def begin_leds(self, *more):
-        return self.spawn("leds", harness.BIN / "meterstick-leds", *self.directories(), "--record", self.record, "--read-outs", "0",
-                          *more)
+        return self.spawn("leds", LEDS, *self.directories(), "--record", self.record, "--read-outs", "0",
+                          *more, environment=self.board and {"UMOCKDEV_DIR": str(self.board),
+                                                             "LD_PRELOAD": testbed.preload(LEDS)})
 
     def do_card(self, mode):
         with open(self.control, "r+", encoding="ascii") as control:
@@ -149,14 +159,14 @@ class Bed:
             raise AssertionError(f"{error}: {self.words()}, not {span.words}; acquire says "
                                  f"{self.status('acquire')}, stick {self.status('stick')}: {self.said()}") from None
 
-    def begin(self, card=None, stick=None, environment=None):
+    def begin(self, card=None, stick=None, environment=None, good=None):
         """All of it, and all is well. card, stick: what shall fail for acquire, and for stick."""
         self.begin_line()
         self.begin_acquire(card, environment)
         self.begin_stick(stick)
         self.begin_leds()
         harness.wait_until(self.words, 10, "a first frame")
-        self.tell("all is well", GOOD, within_s=20)
+        self.tell("all is well", good or GOOD, within_s=20)
 
     def hold(self, seconds):
         """Nothing happens for so long: the lights stay."""
