@@ -120,7 +120,7 @@ class Speller:
 
     def see_other(self):
         if self.dark_ms >= LONG_DARK_MS:
-            self.finish(whole=True)
+            self.finish(whole=not self.interrupted)  # else it may have been the beginning of another one, cut off
         self.interrupted = True
 
     def see(self, begin_ms, end_ms, frame):
@@ -140,7 +140,7 @@ def spelled(frames, end_ms=None):
     speller = Speller()
     for run in runs(frames, end_ms):
         speller.see(*run)
-    speller.finish(whole=speller.dark_ms >= LONG_DARK_MS)
+    speller.finish(whole=speller.dark_ms >= LONG_DARK_MS and not speller.interrupted)
     return speller.found
 
 

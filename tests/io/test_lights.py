@@ -79,8 +79,15 @@ class Decoder(unittest.TestCase):
         film = Film().show(STATUS, 700).spell("10.7").show("." * 8, 100).show("PGBWG...", 900).show(STATUS, 1000)
         film.show("." * 8, 300).symbol("2", 0.3).show("PGBWG...", 900).show("." * 8, 300).symbol("2")
         film.show("." * 8, 300).symbol("3", 0.6).show("PGBWG...", 900).show("." * 8, 300).symbol("3")
-        film.show("." * 8, 400).show("PGBWG...", 900).show("." * 8, 2000).show(STATUS, 10)
+        self.assertEqual([text.text for text in lights.spelled(film.frames, film.time)], ["10.7233"])
+        film.show("." * 8, 2000).show(STATUS, 10)
         self.assertEqual(film.addresses(), ["10.7233"])
+
+    def test_what_follows_a_status_is_not_the_end_of_what_was_before(self):
+        film = Film().show(STATUS, 700).show("." * 8, 2000).symbol("1").show("PGBWG...", 900).show("." * 8, 1700)
+        self.assertEqual([text.whole for text in lights.spelled(film.frames, film.time)], [False])
+        film.show("PGBWG...", 900)
+        self.assertEqual([text.whole for text in lights.spelled(film.frames, film.time)], [False])
 
     def test_a_status_that_blinks_all_dark_ends_no_address(self):
         film = Film().spell("10.0.0.1").show("." * 8, 2000)
