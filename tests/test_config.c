@@ -224,7 +224,7 @@ static void test_a_stick_cannot_bring_a_program_to_run(void)
     write_file(directory, "adopted.conf", "[meter n]\ndriver = exec\ncommand = reboot\ncolumns = power_active\n");
     (void) snprintf(path, sizeof(path), "%s/a.conf", directory);
     CHECK_EQ(config_load(path, directory, &problems, &config), -EINVAL);
-    CHECK_HAS(problems_text(&problems), "adopted.conf:3: 'command' is taken from the configuration on the card only");
+    CHECK_HAS(problems_text(&problems), "adopted.conf:3: command = reboot: this cannot be adopted");
 }
 
 static void test_a_file_that_is_not_there_is_named(void)

@@ -3,6 +3,7 @@
 
 #include "app/base/file.h"
 #include "app/base/log.h"
+#include "app/config/adopt.h"
 #include "app/config/entries.h"
 #include "app/config/import_powermeter.h"
 #include "app/config/keys.h"
@@ -247,8 +248,17 @@ static int read_system(struct entries *entries, struct text *powermeter)
     return found;
 }
 
-static int read_all(struct entries *entries, const char *file, const char *state_dir, struct text *powermeter)
+/* Where the entries come from: all files, or one text. */
+struct origin {
+    const char *file, *state_dir;
+    const char *name, *text;    // text NULL: files
+    size_t size;
+    bool adopting;              // files, and the text instead of adopted.conf
+};
+
+static int read_all(struct entries *entries, const struct origin *origin, struct text *powermeter)
 {
+    const char *file = origin->file;
     char adopted[PATH_SIZE];
     int found = 1, r;
 
@@ -261,10 +271,15 @@ static int read_all(struct entries *entries, const char *file, const char *state
     } else {
         found = read_system(entries, powermeter);
     }
-    if (!state_dir) {
+    entries->adopted = true;
+    if (origin->adopting) {
+        r = entries_read_text(entries, origin->name, origin->text, origin->size);
+        return r == -EINVAL ? 0 : r;
+    }
+    if (!origin->state_dir) {
         return found ? 0 : -ENOENT;
     }
-    r = file_path(adopted, sizeof(adopted), state_dir, "adopted.conf");
+    r = file_path(adopted, sizeof(adopted), origin->state_dir, ADOPT_FILE);
     if (r < 0) {
         return r;
     }
@@ -275,14 +290,7 @@ static int read_all(struct entries *entries, const char *file, const char *state
     return found || r == 0 ? 0 : -ENOENT;
 }
 
-/* Where the entries come from: all files, or one text. */
-struct origin {
-    const char *file, *state_dir;
-    const char *name, *text;    // text NULL: files
-    size_t size;
-};
-
-static int load(const struct origin *origin, struct problems *problems, struct config **ret)
+static int load(const struct origin *origin, struct problems *problems, bool *ret_configure, struct config **ret)
 {
     auto_config struct config *config = config_new();
     auto_text struct text powermeter = { 0 };
@@ -294,11 +302,12 @@ static int load(const struct origin *origin, struct problems *problems, struct c
         return -ENOMEM;
     }
     entries_init(&entries, config->memory, problems);
-    r = origin->text ? entries_read_text(&entries, origin->name, origin->text, origin->size)
-                     : read_all(&entries, origin->file, origin->state_dir, &powermeter);
+    r = origin->text && !origin->adopting ? entries_read_text(&entries, origin->name, origin->text, origin->size)
+                                          : read_all(&entries, origin, &powermeter);
     if (r == 0 || (r == -EINVAL && origin->text)) {
         r = finish(config, &entries, problems, before);
     }
+    *ret_configure = config->stick.configure;
     if (entries.failed || pool_failed(config->memory)) {
         problems_clear(problems);  // what is missing is not wrong
         r = -ENOMEM;
@@ -316,13 +325,25 @@ static int load(const struct origin *origin, struct problems *problems, struct c
 
 int config_load(const char *file, const char *state_dir, struct problems *problems, struct config **ret)
 {
-    return load(&(struct origin){ .file = file, .state_dir = state_dir }, problems, ret);
+    bool configure;
+
+    return load(&(struct origin){ .file = file, .state_dir = state_dir }, problems, &configure, ret);
 }
 
 int config_load_text(const char *name, const char *text, size_t size, struct problems *problems,
                      struct config **ret)
 {
-    return load(&(struct origin){ .name = name, .text = text, .size = size }, problems, ret);
+    bool configure;
+
+    return load(&(struct origin){ .name = name, .text = text, .size = size }, problems, &configure, ret);
+}
+
+int config_load_adopting(const char *file, const char *name, const char *text, size_t size, struct problems *problems,
+                         bool *ret_configure, struct config **ret)
+{
+    *ret_configure = true;  // no memory for more
+    return load(&(struct origin){ .file = file, .name = name, .text = text, .size = size, .adopting = true }, problems,
+                ret_configure, ret);
 }
 
 int config_write(const struct config *config, struct text *ret)

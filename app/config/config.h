@@ -106,6 +106,13 @@ int config_load(const char *file, const char *state_dir, struct problems *proble
 /* The same from one text, for tests and for other programs' configurations turned into ours. */
 int config_load_text(const char *name, const char *text, size_t size, struct problems *problems,
                      struct config **ret) MUST_CHECK;
+
+/*
+ * What config_load() would give if this text were adopted.conf: its keys are those of a closed set (closed.h), and all
+ * that is wrong is told, here or in the other files. *ret_configure: whether those allow it; set in any case.
+ */
+int config_load_adopting(const char *file, const char *name, const char *text, size_t size, struct problems *problems,
+                         bool *ret_configure, struct config **ret) MUST_CHECK;
 void config_free(struct config *config);
 void config_freep(struct config **config);
 

@@ -15,6 +15,8 @@ struct entry {
     const char *value;
     const char *file;
     unsigned line;
+    unsigned hash;       // of kind, name and key: a stick may bring 20000 lines
+    bool adopted;        // from a stick or a scan: not all of it is taken
 };
 
 struct entries {
@@ -22,6 +24,7 @@ struct entries {
     struct entry *list;  // in the order of their first appearance
     size_t count, capacity;
     struct problems *problems;
+    bool adopted;        // what is read from now on is
     bool failed;         // no memory: some are missing
 };
 

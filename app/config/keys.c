@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/config/keys.h"
 
+#include "app/config/closed.h"
 #include "app/config/keys_private.h"
 
 #include <stdio.h>
@@ -250,7 +251,7 @@ static void bus_timeout(struct loading *loading, const char *value)
 static const struct key keys[] = {
     { "appliance", "clock",        appliance_clock,      NULL },
     { "appliance", "interval",     appliance_interval,   NULL },
-    { "appliance", "log_file",     appliance_log_file,   NULL, true },
+    { "appliance", "log_file",     appliance_log_file,   NULL },
     { "appliance", "log_level",    appliance_log_level,  NULL },
     { "appliance", "name",         appliance_name,       NULL },
     { "appliance", "timezone",     appliance_timezone,   NULL },
@@ -309,6 +310,21 @@ static void say_unknown_section(struct loading *loading)
                   nearest ? "]?" : "");
 }
 
+/* member: what a family's key goes on with */
+static void set(struct loading *loading, const struct key *key, const char *member)
+{
+    const struct entry *entry = loading->entry;
+    const char *why = entry->adopted ? closed_refuses(entry) : NULL;
+
+    if (why) {
+        keys_wrong(loading, why);
+    } else if (member) {
+        key->set_member(loading, member, entry->value);
+    } else {
+        key->set(loading, entry->value);
+    }
+}
+
 void keys_take(struct loading *loading, const struct entry *entry)
 {
     bool section_known = false;
@@ -321,15 +337,11 @@ void keys_take(struct loading *loading, const struct entry *entry)
         }
         section_known = true;
         if (entry->key && key->set && text_equal(key->name, entry->key)) {
-            if (key->card_only && text_ends(entry->file, "/adopted.conf")) {
-                loading_fault(loading, "'%s' is taken from the configuration on the card only", entry->key);
-                return;
-            }
-            key->set(loading, entry->value);
+            set(loading, key, NULL);
             return;
         }
         if (entry->key && key->set_member && text_starts(entry->key, key->name)) {
-            key->set_member(loading, entry->key + strlen(key->name), entry->value);
+            set(loading, key, entry->key + strlen(key->name));
             return;
         }
     }

@@ -220,7 +220,7 @@ static const struct key meter_keys[] = {
     { "meter",     "bus",          meter_bus,            NULL },
     { "meter",     "byte_order",   meter_byte_order,     NULL },
     { "meter",     "columns",      meter_columns,        NULL },
-    { "meter",     "command",      meter_command,        NULL, true },
+    { "meter",     "command",      meter_command,        NULL },
     { "meter",     "driver",       meter_driver,         NULL },
     { "meter",     "input.",       NULL,                 meter_input },
     { "meter",     "interval",     meter_interval,       NULL },

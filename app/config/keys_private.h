@@ -7,13 +7,12 @@
 
 #define DAY_MS 86400000ULL
 
-/* A key that ends in a dot begins a family. adopted.conf came from a stick or a scan. */
+/* A key that ends in a dot begins a family. Which of them may come from a stick or a scan is in closed.c. */
 struct key {
     const char *section;
     const char *name;
     void (*set)(struct loading *loading, const char *value);
     void (*set_member)(struct loading *loading, const char *member, const char *value);
-    bool card_only;  // runs or writes something: never from a stick
 };
 
 /* keys_meter.c: those of [meter X] */
