@@ -1,67 +1,25 @@
 # SPDX-License-Identifier: MIT
-"""The lights of the real meterstick-leds: what they say when the programs they watch live, fall silent and come back."""
+"""The lights of the real meterstick-leds: what they say when the programs they watch live, fall silent, come back."""
 
-import json
+import os
+import pathlib
+import pty
+import shutil
 import signal
+import socket
+import stat
 import subprocess
-import sys
 import time
 import unittest
 
 import harness
+import ledbed
+import lights
 from harness import BIN
-
-# A program that writes a status every second, as acquire and stick do, and nothing else.
-WRITER = r"""
-import json, os, sys, time
-path, members = sys.argv[1], json.loads(sys.argv[2])
-boot_id = open("/proc/sys/kernel/random/boot_id").read().strip()
-while True:
-    now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
-    for meter in members.get("meters", []):
-        meter["committed_boot_ms"] = now
-    text = json.dumps(dict(members, program="x", pid=os.getpid(), boot_id=boot_id, boot_ms=now, state="running", error=None))
-    with open(path + ".tmp", "w") as file:
-        file.write(text)
-    os.rename(path + ".tmp", path)
-    time.sleep(1)
-"""
-ACQUIRE = {"meters": [{"name": "kitchen", "state": "live", "slice_ms": 2000}], "journal": {"state": "ok"},
-           "clock": {"known": True}}
-STICK = {"sticks": [{"id": "x", "state": "idle", "backlog": 0}]}
-
-GOOD = ["running", "all read", "no", "current", "known", "none", "none", "n/a"]
+from ledbed import ACQUIRE, GOOD, STICK
 
 
-class Leds(harness.Case):
-    def setUp(self):
-        super().setUp()
-        self.record = self.directory / "frames"
-        self.leds = None
-
-    def start_writer(self, program, members):
-        return self.start(sys.executable, "-c", WRITER, self.directory / f"{program}.json", json.dumps(members))
-
-    def start_leds(self, *more, **options):
-        self.leds = self.start(BIN / "meterstick-leds", "--run-dir", self.directory, "--state-dir", self.directory,
-                               "--record", self.record, *more, **options)
-
-    def frames(self):
-        """All whole lines recorded so far."""
-        if not self.record.exists():
-            return []
-        return [json.loads(line) for line in self.record.read_text().split("\n")[:-1]]
-
-    def wait_for(self, condition, seconds, what):
-        """Until the last frame is as it should be."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            frames = self.frames()
-            if frames and condition(frames[-1]):
-                return frames[-1]
-            time.sleep(0.05)
-        self.fail(f"not within {seconds} s: {what}; the last frame is {self.frames()[-1:]}")
-
+class Leds(ledbed.Case):
     def test_all_is_well_and_nothing_blinks(self):
         self.start_writer("acquire", ACQUIRE)
         self.start_writer("stick", STICK)
@@ -111,7 +69,7 @@ class Leds(harness.Case):
         self.leds.send_signal(signal.SIGTERM)
         self.assertEqual(self.leds.wait(5), 0)
         self.assertEqual(self.frames()[-1]["pixels"], ["c80000"] + ["000000"] * 7)
-        self.assertEqual(json.loads((self.directory / "leds.json").read_text())["state"], "stopped")
+        self.assertEqual(self.status()["state"], "stopped")
 
     def test_its_own_status_says_what_the_lights_say(self):
         self.start_writer("acquire", ACQUIRE)
@@ -119,7 +77,7 @@ class Leds(harness.Case):
         self.start_leds()
         self.wait_for(lambda frame: frame["words"] == GOOD, 5, "all is well")
         time.sleep(0.3)
-        status = json.loads((self.directory / "leds.json").read_text())
+        status = self.status()
         self.assertEqual(status["state"], "running")
         self.assertEqual([light["colour"] for light in status["lights"]],
                          ["purple", "green", "dark", "white", "green", "dark", "dark", "dark"])
@@ -142,10 +100,250 @@ class Leds(harness.Case):
         self.assertEqual(output.count("program   meters"), 2, output)  # at the start, and the end
         self.assertIn("0 program  red     blinks  the logger is not alive", output)
 
-    def test_without_anything_to_show_on_it_says_so(self):
-        result = subprocess.run([BIN / "meterstick-leds"], capture_output=True, text=True, timeout=10, check=False)
-        self.assertEqual(result.returncode, 64)
-        self.assertIn("does not drive a Blinkt yet", result.stderr)
+    def test_a_terminal_gets_colours_and_its_end_is_the_end(self):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        self.start_leds("--terminal", record=False, stdout=theirs, environment={"TERM": "xterm", "NO_COLOR": ""})
+        os.close(theirs)
+        seen = b""
+        while seen.count(b"program") < 6:  # of a blink every half is drawn, with two "program" each
+            seen += os.read(ours, 4096)
+        self.assertIn(b"\x1b[48;2;200;0;0m", seen)
+        self.leds.send_signal(signal.SIGHUP)
+        self.assertEqual(self.leds.wait(10), 0)
+
+    def test_a_new_status_is_shown_at_once(self):
+        """Blue has to be seen before a stick is mounted, 250 ms later."""
+        self.start_writer("acquire", ACQUIRE)
+        self.put("stick", **STICK)
+        self.start_leds()
+        self.wait_for_good()
+        shortest_ms = 10000
+        for _ in range(5):
+            self.put("stick", sticks=[{"id": "x", "state": "writing", "backlog": 5}])
+            begin_ms = lights.now_ms()
+            frame = self.wait_for(lambda frame: frame["words"][2] == "writing", 10, "it is being written")
+            shortest_ms = min(shortest_ms, frame["boot_ms"] - begin_ms)
+            self.put("stick", **STICK)
+            self.wait_for_good()
+        self.assertLess(shortest_ms, 250)
+
+    def test_a_flood_of_statuses_neither_blinds_nor_busies_it(self):
+        self.start_writer("acquire", ACQUIRE)
+        self.put("stick", **STICK)
+        self.start_leds()
+        self.wait_for_good()
+        before_s, begin_ms = cpu_seconds(self.leds), lights.now_ms()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            self.put("stick", **STICK)
+        used = (cpu_seconds(self.leds) - before_s) / (lights.now_ms() - begin_ms) * 1000
+        self.assertLess(used, 0.3)  # 20 looks a second, with sanitizers
+        self.put("stick", sticks=[{"id": "x", "state": "writing", "backlog": 5}])
+        self.wait_for(lambda frame: frame["words"][2] == "writing", 5, "it is being written")
+
+    def test_the_run_directory_may_come_later_and_be_another_one(self):
+        shutil.rmtree(self.run)
+        self.start_leds()
+        self.wait_for(lambda frame: frame["words"][0] == "dead", 10, "nothing is there")
+        self.run.mkdir()
+        self.start_all_well()
+        self.wait_for_good()
+        harness.wait_until(lambda: self.status().get("state") == "running", 10, "its own status")
+        self.wait_for_socket()
+
+        self.run.rename(self.directory / "old")
+        self.wait_for(lambda frame: frame["words"][0] == "dead", 10, "nothing is there again")
+        self.run.mkdir()
+        self.wait_for_good()
+        self.wait_for_socket()
+        self.by_hand("led", 7, "blue")
+        self.wait_for(lambda frame: frame["pixels"][7] == "0000c8", 10, "it is asked there")
+        self.assertEqual(self.log.read_text().count("cannot write"), 2)  # each time once
+
+    def test_the_service_manager_hears_of_it_and_its_watchdog_is_fed(self):
+        manager = ledbed.Manager(self)
+        self.start_all_well()
+        self.start_leds(environment={"NOTIFY_SOCKET": str(manager.path)})
+        harness.wait_until(lambda: manager.heard("READY=1"), 10, "READY")
+        harness.wait_until(lambda: any("program running, meters all read" in text
+                                       for _, text in manager.heard("STATUS=")), 10, "STATUS")
+        count = len(manager.heard("WATCHDOG=1"))
+        harness.wait_until(lambda: len(manager.heard("WATCHDOG=1")) >= count + 5, 15, "it is fed every second")
+        self.leds.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)
+        count = len(manager.heard("WATCHDOG=1"))
+        time.sleep(2.5)
+        self.assertEqual(len(manager.heard("WATCHDOG=1")), count)
+        self.leds.send_signal(signal.SIGCONT)
+        harness.wait_until(lambda: len(manager.heard("WATCHDOG=1")) > count, 10, "it goes on")
+        self.assertLess(len(manager.heard("STATUS=")), 6, "only what is new")
+        self.leds.terminate()
+        harness.wait_until(lambda: manager.heard("STOPPING=1"), 10, "STOPPING")
+
+    def test_a_record_that_cannot_be_written_is_told_once_and_tried_again(self):
+        self.start_leds("--record", "/dev/full", record=False)
+        time.sleep(2.5)
+        self.assertIsNone(self.leds.poll())
+        self.assertEqual(self.log.read_text().count("cannot write frames to /dev/full"), 1)
+
+    def test_the_farewell_is_one_red_light_and_never_a_failure(self):
+        (self.directory / "good.conf").write_text("[leds]\nbrightness = 50 %\n")
+        for directory in (self.run, self.directory / "nowhere"):
+            result = subprocess.run([BIN / "meterstick-leds", "--farewell", "--run-dir", directory, "--state-dir",
+                                     self.directory, "--record", self.record], check=False, timeout=20)
+            self.assertEqual(result.returncode, 0)
+        self.assertEqual([(frame["brightness"], frame["pixels"]) for frame in self.frames()],
+                         2 * [(15, ["c80000"] + ["000000"] * 7)])
+        self.assertEqual(list(self.run.iterdir()), [])
+
+    def test_sighup_reads_the_settings_again(self):
+        self.start_leds()
+        self.wait_for(lambda frame: frame["words"][0] == "dead", 10, "it runs")
+        self.leds.send_signal(signal.SIGHUP)
+        (self.directory / "good.conf").write_text("[leds]\nbrightness = 100 %\n")
+        self.wait_for(lambda frame: frame["brightness"] == 31, 10, "full brightness")
+
+
+@unittest.skipIf(list(pathlib.Path("/dev").glob("gpiochip*")), "this machine has GPIO lines, which are left alone")
+class NoBlinkt(ledbed.Case):  # fault 64
+    def test_it_is_told_once_and_the_status_says_so(self):
+        manager = ledbed.Manager(self)
+        self.start_all_well()
+        self.start_leds(record=False, environment={"NOTIFY_SOCKET": str(manager.path)})
+        harness.wait_until(lambda: manager.heard("READY=1"), 10, "READY without a Blinkt, too")
+        harness.wait_until(lambda: len(manager.heard("WATCHDOG=1")) > 4, 20, "it runs on")  # three tries
+        status = self.status()
+        self.assertEqual(status["state"], "running")
+        self.assertEqual(status["error"], "this machine has no header of a Raspberry Pi")
+        self.assertIn("no Blinkt: this machine has no header", manager.heard("STATUS=")[-1][1])
+        self.assertEqual(self.log.read_text().count("no lights on a Blinkt"), 1)
+        self.assertIn("no header of a Raspberry Pi", self.by_hand("led", 3, "red", status=1))
+        self.leds.terminate()
+        self.assertEqual(self.leds.wait(10), 0)
+
+    def test_the_farewell_is_no_failure(self):
+        result = subprocess.run([BIN / "meterstick-leds", "--farewell", "--state-dir", self.directory],
+                                capture_output=True, text=True, check=False, timeout=20)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("no farewell on a Blinkt: this machine has no header", result.stderr)
+
+    def test_the_record_and_the_blinkt_go_together(self):
+        self.start_all_well()
+        self.start_leds("--blinkt")
+        self.wait_for_good()
+        self.assertIn("no lights on a Blinkt", self.log.read_text())
+
+    def test_by_hand_it_is_a_failure(self):  # ES-06
+        self.assertIn("no header of a Raspberry Pi", self.by_hand("led", 3, "red", status=1))
+        self.assertIn("no header of a Raspberry Pi", self.by_hand("ip", status=1))
+
+
+class Socket(ledbed.Case):
+    def setUp(self):
+        super().setUp()
+        self.path = self.run / "leds.sock"
+        self.asker = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.asker.close)
+        self.asker.bind(b"")
+        self.asker.settimeout(10)
+
+    def serve(self):
+        self.start_leds()
+        self.wait_for_socket()
+
+    def ask(self, question):
+        self.asker.sendto(question, str(self.path))
+        return self.asker.recv(4096)
+
+    def test_what_is_no_question_is_refused(self):
+        self.serve()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o660)
+        self.assertEqual(self.ask(b"led 3 green"), b"ok")
+        for bad in (b"", b"led 8 red", b"led 3 green\0", b"x" * 128, b"ip 1.2.3.4.5.6.7.8.9", b"ip" + b" " * 127,
+                    b"x" * 60000):
+            self.assertRegex(self.ask(bad), b"^error this is no question")
+        self.assertEqual(self.ask(b"ip" + b" " * 126), b"ok")
+
+    def test_who_cannot_be_answered_is_not(self):
+        self.serve()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as nameless:
+            nameless.sendto(b"led 5 cyan", str(self.path))
+        self.wait_for(lambda frame: frame["pixels"][5] == "00c8c8", 10, "it is done all the same")
+        gone = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        gone.bind(b"")
+        gone.sendto(b"led 5 white", str(self.path))
+        gone.close()
+        self.wait_for(lambda frame: frame["pixels"][5] == "c8c8c8", 10, "it is done all the same")
+        self.assertEqual(self.ask(b"led 5 off"), b"ok")
+
+    def test_a_flood_of_questions_is_refused_and_the_lights_go_on(self):
+        self.serve()
+        self.wait_for(lambda frame: frame["words"][0] == "dead", 10, "it runs")
+        begin_ms = lights.now_ms()
+        flood = self.start("/usr/bin/python3", "-c", "import socket, sys\n"
+                           "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\nwhile True:\n"
+                           "    s.sendto(b'led 7 blue', sys.argv[1])\n", self.path)
+        time.sleep(4)
+        flood.kill()
+        flood.wait()
+        blinks = [frame["boot_ms"] for frame in self.frames() if frame["boot_ms"] > begin_ms]
+        self.assertGreaterEqual(len(blinks), 5)
+        self.assertLess(max(b - a for a, b in zip(blinks, blinks[1:])), 1500)
+        harness.wait_until(lambda: self.ask(b"led 6 red") == b"ok", 10, "who asks later is heard")
+        self.assertIn(b"error too many questions: ask again in a second", [self.ask(b"led 6 red") for _ in range(60)])
+
+    def test_a_killed_one_leaves_a_name_that_the_next_one_takes_over(self):
+        self.serve()
+        self.leds.kill()
+        self.leds.wait()
+        self.assertTrue(self.path.exists())
+        self.start_leds()
+        harness.wait_until(lambda: self.answers(b"led 3 green"), 10, "the next one")
+        self.leds.terminate()
+        self.leds.wait(10)
+        self.assertFalse(self.path.exists())
+
+    def answers(self, question):
+        try:
+            return self.ask(question) == b"ok"
+        except ConnectionRefusedError:
+            return False
+
+    def test_one_that_is_alive_keeps_its_name_until_its_end(self):
+        self.serve()
+        first = self.leds
+        inode = self.path.stat().st_ino
+        self.start_leds("--record", self.directory / "second", record=False)
+        harness.wait_until(lambda: "nobody can ask" in self.log.read_text(), 10, "the second one says so")
+        time.sleep(1.5)
+        self.assertEqual(self.path.stat().st_ino, inode)
+        self.assertEqual(self.log.read_text().count("nobody can ask"), 1)
+        first.terminate()
+        first.wait(10)
+        harness.wait_until(lambda: self.path.exists() and self.path.stat().st_ino != inode, 10, "now it can be asked")
+        self.assertEqual(self.ask(b"led 3 green"), b"ok")
+
+    def test_what_is_not_ours_is_left_alone(self):
+        self.path.write_text("mine")
+        self.start_leds()
+        harness.wait_until(lambda: "nobody can ask" in self.log.read_text(), 10, "it says so")
+        time.sleep(1.2)
+        self.assertEqual(self.path.read_text(), "mine")
+        self.path.unlink()
+        harness.wait_until(self.path.is_socket, 10, "the way is free")
+
+    def test_a_name_that_is_removed_comes_again(self):
+        self.serve()
+        self.path.unlink()
+        harness.wait_until(self.path.is_socket, 10, "it comes again")
+        self.assertEqual(self.ask(b"led 3 green"), b"ok")
+
+
+def cpu_seconds(process):
+    """What it has used."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
