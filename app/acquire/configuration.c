@@ -3,6 +3,7 @@
 
 #include "app/base/file.h"
 #include "app/base/log.h"
+#include "app/config/appliance.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -135,10 +136,11 @@ void configuration_keep(const struct config *config, const char *state_dir)
 {
     auto_text struct text good = {};
     auto_free char *before = NULL;
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], appliance[METER_ID_SIZE];
     size_t size;
     int r;
 
+    appliance_name(config->appliance.name, state_dir, appliance);  // whoever writes sticks may only read here
     r = config_write(config, &good);
     r = r < 0 ? r : file_path(path, sizeof(path), state_dir, "good.conf");
     if (r == 0 && file_read(path, MAX_FILE_SIZE, &before, &size) == 0 && size == good.size

@@ -23,5 +23,5 @@ enum exit_code configuration_load(const struct options *options, struct config *
 int configuration_read(const struct options *options, struct config **ret,
                        char ret_problem[static CONFIGURATION_PROBLEM_SIZE]) MUST_CHECK;
 
-/* Keep this one as the last good one. Written only if it differs: the card lives longer. */
+/* Keep this one as the last good one, and the appliance's name. Written only if it differs: the card lives longer. */
 void configuration_keep(const struct config *config, const char *state_dir);

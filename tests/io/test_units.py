@@ -101,7 +101,7 @@ class Files(harness.Case):
                 if line.startswith("d ")}
         for name in SCORES:
             for key, value in settings(name):
-                if key in ("ReadWritePaths", "RootDirectory"):
+                if key in ("ReadWritePaths", "RootDirectory", "BindPaths"):
                     with self.subTest(unit=name, key=key):
                         self.assertLessEqual({path.lstrip("-") for path in value.split()}, made | {"/dev/shm"})
 
@@ -114,6 +114,20 @@ class Files(harness.Case):
             for device in [value.split()[0] for key, value in settings(name) if key == "DeviceAllow"]:
                 with self.subTest(unit=name, device=device):
                     self.assertTrue(device in builtin or drivers[device] in loads)
+
+    def test_only_acquire_writes_the_journal(self):
+        writes = {name: {path.lstrip("-") for key, value in settings(name) if key in ("ReadWritePaths", "BindPaths")
+                         for path in value.split()} for name in SCORES}
+        self.assertEqual({name for name, paths in writes.items() if "/var/lib/meterstick" in paths}, {"acquire"})
+        self.assertEqual(writes["stick"], {"/run/meterstick", "/var/lib/meterstick/inbox"})
+        self.assertEqual(writes["leds"], {"/run/meterstick"})
+
+    def test_a_program_on_the_shells_path_is_not_needed(self):
+        """A small system has no /bin/kill: what is none of ours is the shell."""
+        for name in SCORES:
+            for key, value in settings(name):
+                if key in COMMANDS and "@BINDIR@" not in value:
+                    self.assertTrue(value.startswith("/bin/sh -c "), value)
 
     def test_sysusers_makes_one_user_who_is_in_no_group(self):
         root = self.directory / "root"
@@ -168,7 +182,7 @@ class Installed(harness.Case):
             root = self.install("--prefix", prefix)
             for name in SCORES:
                 text = (root / prefix[1:] / "lib/systemd/system" / unit(name).name).read_text()
-                self.assertNotIn("@", re.sub(r"^#.*", "", text, flags=re.MULTILINE))
+                self.assertNotRegex(text, r"@\w+@")
                 self.assertIn(f"ExecStart={prefix}/bin/meterstick {name}\n", text)
                 self.assertTrue((root / prefix[1:] / "bin/meterstick").is_file())
                 # and nothing else is another than it was
@@ -230,6 +244,13 @@ class Told(harness.Case):
         process.terminate()
         self.assertEqual(process.wait(20), 0)
 
+    def test_leds(self):
+        process = self.begin("leds", "--record", self.directory / "frames")
+        self.assertEqual(self.hear("READY"), "READY=1")
+        self.check_fed(5)
+        process.terminate()
+        self.assertEqual(process.wait(20), 0)
+
     def test_acquire(self):
         _, where = self.simulate("--model", "schneider-iem2150", "--tcp", "127.0.0.1:0")
         config = self.directory / "meterstick.conf"
@@ -240,6 +261,8 @@ class Told(harness.Case):
         while self.hear("STATUS") != "STATUS=1 of 1 meters answer":
             pass
         self.check_fed(15)
+        # stick may only read there, and wants the name
+        self.assertRegex((self.state / "appliance").read_text(), r"^meterstick-[0-9a-f]{4}\n$")
         process.terminate()
         self.assertEqual(self.hear("STOPPING"), "STOPPING=1")
         self.assertEqual(process.wait(20), 0)
