@@ -10,8 +10,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* 1000 meters at 300 bytes each, and again as much. */
-#define STATUS_SIZE_MAX (1024 * 1024)
+/* 1000 meters, each with 300 bytes and the 110 values of the largest model at 45, and again half as much. */
+#define STATUS_SIZE_MAX (8 * 1024 * 1024)
 
 static int status_path(char *ret, size_t size, const char *run_dir, const char *program)
 {

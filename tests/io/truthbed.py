@@ -35,6 +35,7 @@ class Bed:
     def __init__(self, directory, interval="1 s", burst="5 s", clock="trusted", bus="", more="", meters=2):
         self.directory = pathlib.Path(directory)
         self.state, self.run, self.stick_dir = (self.directory / name for name in ("state", "run", "stick"))
+        self.directory.mkdir(exist_ok=True)
         self.state.mkdir()
         self.run.mkdir()
         self.stick_dir.mkdir()
