@@ -20,8 +20,8 @@ class Front(harness.Case):
     def test_help_has_one_line_a_verb(self):
         result = self.run_meterstick("--help")
         self.assertEqual(result.returncode, 0)
-        for verb in ("acquire", "check", "demo", "export", "leds", "models", "ports", "read", "simulate", "status",
-                     "stick"):
+        for verb in ("acquire", "check", "demo", "export", "ip", "led", "leds", "models", "ports", "read", "simulate",
+                     "status", "stick"):
             self.assertEqual(len(re.findall(rf"^  {verb} +\S", result.stdout, re.MULTILINE)), 1, verb)
         self.assertRegex(self.run_meterstick("--version").stdout, r"^meterstick \d+\.\d+\.\d+\n$")
         self.assertEqual(self.run_meterstick().returncode, 64)
