@@ -187,6 +187,24 @@ static void test_bursts_of_every_5_s_do_not_keep_an_address_from_its_end(void)
     CHECK_HAS(said(&film), "7");
 }
 
+/* Twice from the beginning, each time that it is read out. */
+static void test_each_read_out_begins_again_twice(void)
+{
+    auto_film struct film film;
+
+    begin_with(&film, "1.2", 2);
+    roll(&film, 8000, WHEN_TOLD);
+    for (unsigned i = 0; i < 3; i++) {
+        roll(&film, 5000, WHEN_TOLD);
+        write_stick(&film, 100);
+    }
+    roll(&film, 12000, WHEN_TOLD);  // into the second one
+    CHECK_STR(said(&film), "/|1/|1/|1/._2|1_.");
+    write_stick(&film, 100);
+    roll(&film, 60000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/|1/|1/|1/._2|1_./|1_._2|/");
+}
+
 static void test_a_new_failure_cuts_an_address_off_and_it_comes_later(void)
 {
     auto_film struct film film;
@@ -201,6 +219,23 @@ static void test_a_new_failure_cuts_an_address_off_and_it_comes_later(void)
     CHECK_STR(said(&film), "/|1_2/");
     roll(&film, 60000, WHEN_TOLD);
     CHECK_STR(said(&film), "/|1_2/|1_2_._7|1_2_._7|/");
+}
+
+/* An acquire that dies again and again is seen each time. */
+static void test_light_0_always_cuts_off(void)
+{
+    auto_film struct film film;
+
+    begin_with(&film, "1.2", 1);
+    for (unsigned i = 0; i < 3; i++) {
+        roll(&film, 13000, WHEN_TOLD);
+        film.facts.acquire_alive = false;
+        (void) look(&film);
+        CHECK_EQ(film.letters[0], 'R');
+        film.facts.acquire_alive = true;
+    }
+    roll(&film, 30000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/|1/|1/|1/|1_._2|/");
 }
 
 /* From yellow to red is news, from red to yellow is good news, and a failure that was there before is none. */
@@ -247,5 +282,6 @@ TESTS(test_the_address_is_read_out_twice_at_the_start_after_10_s_of_status,
       test_an_acquire_that_does_not_live_yet_is_no_halt,
       test_a_burst_is_seen_at_once_and_the_address_begins_again_after_it,
       test_bursts_of_every_5_s_do_not_keep_an_address_from_its_end,
+      test_each_read_out_begins_again_twice, test_light_0_always_cuts_off,
       test_a_new_failure_cuts_an_address_off_and_it_comes_later, test_only_what_is_worse_is_a_new_failure,
       test_a_meter_that_comes_and_goes_does_not_keep_an_address_from_its_end)

@@ -75,6 +75,23 @@ static void test_an_address_goes_before_a_number(void)
     CHECK_STR(said(&film), "/|1_._2|1_._2|/|c|/|c|/");
 }
 
+/* A number that was interrupted waits for its turn as every one does. */
+static void test_after_an_address_the_status_is_seen_first(void)
+{
+    auto_film struct film film;
+
+    begin(&film);
+    film.facts.meter_good_count = 1;
+    film.facts.silent_count = 1;
+    film.facts.silent_numbers[0] = 2;
+    roll(&film, 13000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/|c");
+    write_stick(&film, 100);
+    CHECK_EQ(scene_read_out(&film.scene, "1", 1), 0);
+    roll(&film, 30000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/|c/|1|/");
+}
+
 /* Blank: from 0 to 99 %, and never a dark pixel 2, and never all white. */
 static void test_a_stick_that_catches_up_has_a_bar_by_turns_with_the_status(void)
 {
@@ -299,6 +316,7 @@ static void test_pixel_2_is_lit_while_a_stick_is_written(void)
 TESTS(test_a_silent_meters_number_is_spelled_in_red_now_and_then,
       test_with_79_dead_of_1000_the_status_is_mostly_seen_and_eight_are_told,
       test_no_number_is_spelled_if_none_is_read_or_all_are, test_an_address_goes_before_a_number,
+      test_after_an_address_the_status_is_seen_first,
       test_a_stick_that_catches_up_has_a_bar_by_turns_with_the_status,
       test_a_new_failure_cuts_the_bar_off_and_the_end_does, test_a_held_pixel_has_its_colour_until_then,
       test_a_hold_ends_when_its_pixel_has_something_to_say,
