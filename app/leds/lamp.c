@@ -40,7 +40,7 @@ static void note(struct lamp *lamp, int r, uint64_t now_ms)
         return;
     }
     if (!lamp->told || r != lamp->error) {
-        log_warning("no lights on a Blinkt: %s; trying again every 60 s at last", lamp_explain(r));
+        log_warning("no lights on a Blinkt: %s; trying again, every 60 s in the end", lamp_explain(r));
     }
     lamp->told = true;
     lamp->error = r;
@@ -93,11 +93,6 @@ int lamp_show(struct lamp *lamp, const struct frame *frame, uint64_t now_ms)
     lamp->frame = *frame;
     lamp->shown_ms = now_ms;
     return 0;
-}
-
-uint64_t lamp_next_ms(const struct lamp *lamp)
-{
-    return lamp->gpio ? lamp->shown_ms + LAMP_REFRESH_MS : lamp->next_try_ms;
 }
 
 int lamp_leave(const struct frame *frame)

@@ -24,14 +24,14 @@ struct lamp {
     struct frame frame;
 };
 
-/* Show it if it is another than the one that is shown, or that one is a minute old. Returns lamp->error. */
+/*
+ * Show it if it is another than the one that is shown, or that one is a minute old: to be called once a second.
+ * Returns lamp->error.
+ */
 int lamp_show(struct lamp *lamp, const struct frame *frame, uint64_t now_ms);
 
 /* Show it now, whatever was shown, without a word. Errors: those of gpio_open() */
 int lamp_try(struct lamp *lamp, const struct frame *frame) MUST_CHECK;
-
-/* When lamp_show() has something to do at the latest. */
-uint64_t lamp_next_ms(const struct lamp *lamp);
 
 /* What such an error means to a person. */
 const char *lamp_explain(int error);
