@@ -132,6 +132,25 @@ enum exit_code configuration_load(const struct options *options, struct config *
     return EXIT_CONFIG;
 }
 
+int configuration_try(const struct options *options, const char *name, const char *bytes, size_t size,
+                      struct problems *problems, bool *ret_configure, struct text *ret_what)
+{
+    auto_config struct config *config = NULL;
+    int r;
+
+    r = config_load_adopting(options->config, name, bytes, size, problems, ret_configure, &config);
+    if (r < 0) {
+        return r;
+    }
+    if (config->meter_count == 0) {
+        problems_add(problems, name, 0, "there is no meter in the configuration");
+        return -EINVAL;
+    }
+    text_addf(ret_what, "%u meter%s on %u bus%s", config->meter_count, config->meter_count == 1 ? "" : "s",
+              config->bus_count, config->bus_count == 1 ? "" : "es");
+    return ret_what->failed ? -ENOMEM : 0;
+}
+
 void configuration_keep(const struct config *config, const char *state_dir)
 {
     auto_text struct text good = {};

@@ -17,11 +17,19 @@ enum exit_code configuration_load(const struct options *options, struct config *
                                   char ret_problem[static CONFIGURATION_PROBLEM_SIZE]);
 
 /*
- * Load the present one and nothing else; options->state_dir may be NULL: without adopted.conf. Errors: -ENOENT there is none, -EINVAL and others; everything that is wrong
- * is logged, and ret_problem has the first: "FILE:LINE: what, and 2 more"
+ * Load the present one and nothing else; options->state_dir may be NULL: without adopted.conf. Errors: -ENOENT there is
+ * none, -EINVAL and others; everything that is wrong is logged, and ret_problem has the first: "FILE:LINE: what, and 2
+ * more"
  */
 int configuration_read(const struct options *options, struct config **ret,
                        char ret_problem[static CONFIGURATION_PROBLEM_SIZE]) MUST_CHECK;
+
+/*
+ * Whether what is to be adopted would make a configuration to run with. 0: ret_what says it in words; -EINVAL: problems
+ * do. *ret_configure: whether the configuration on the card allows it.
+ */
+int configuration_try(const struct options *options, const char *name, const char *bytes, size_t size,
+                      struct problems *problems, bool *ret_configure, struct text *ret_what) MUST_CHECK;
 
 /* Keep this one as the last good one, and the appliance's name. Written only if it differs: the card lives longer. */
 void configuration_keep(const struct config *config, const char *state_dir);

@@ -184,11 +184,31 @@ static void on_reload(void *data)
     reload_ask(core->reload);
 }
 
+/* What people bring without a shell counts as a SIGHUP does. */
+static void look_at_inbox(void *data)
+{
+    struct core *core = data;
+    struct inbox_news news;
+    char text[QUEUE_TEXT_SIZE];
+
+    if (!core->inbox || !inbox_step(core->inbox, &news)) {
+        return;
+    }
+    if (*news.refused) {
+        (void) snprintf(text, sizeof(text), "refused: %s", news.refused);
+        queue_push_event(core->queue, clock_boot_ms(), "config", text, true);
+    }
+    if (news.adopted > 0) {
+        on_reload(core);
+    }
+}
+
 static void on_tick(void *data)
 {
     struct core *core = data;
 
     go_on_reloading(core);
+    look_at_inbox(core);
     look_at_clock(core);
     look_at_others(core);
     feed_watchdog(core);
@@ -218,6 +238,21 @@ static int make_reload(struct core *core)
                       core->setup->config, core->setup->config_problem, &core->reload);
 }
 
+static int watch_inbox(struct core *core)
+{
+    int r;
+
+    if (!core->inbox) {
+        return 0;
+    }
+    r = inbox_watch(core->inbox, on_change, core);
+    if (r < 0) {
+        log_warning("the inbox is not watched: %s; it is looked at once a minute", strerror(-r));
+        return 0;
+    }
+    return loop_add_input(core->loop, inbox_fd(core->inbox), look_at_inbox, core);
+}
+
 static int core_make(struct core *core)
 {
     static const struct loop_handlers handlers = { on_tick, on_clock_set, on_synchronised, on_reload,
@@ -233,6 +268,10 @@ static int core_make(struct core *core)
     }
     // Before all threads, so that the signals are blocked in them.
     r = loop_new(&handlers, core, !config->appliance.clock_trusted, &core->loop);
+    if (r < 0) {
+        return r;
+    }
+    r = watch_inbox(core);
     if (r < 0) {
         return r;
     }
@@ -355,6 +394,7 @@ static bool stop_all(struct core *core, enum exit_code *ret)
                   r == -ETIMEDOUT ? "the card hangs" : strerror(-r));
     }
     joined &= reload_end(core->reload, now_us + STOP_ALL_US);
+    joined &= !core->inbox || inbox_end(core->inbox, now_us + STOP_ALL_US);
     return joined && r != -ETIMEDOUT;
 }
 
@@ -397,7 +437,7 @@ static enum exit_code run(struct core *core)
 
 enum exit_code core_run(const struct core_setup *setup)
 {
-    struct core core = { .setup = setup, .config = setup->config };
+    struct core core = { .setup = setup, .config = setup->config, .inbox = setup->inbox };
     enum exit_code code = EXIT_IO;
     int r;
 

@@ -15,6 +15,7 @@ struct core_setup {
     const struct options *options;
     const char *config_problem;  // what people should know of it; "": it is valid, and kept as good.conf
     bool card_hangs;             // a call on the state directory has not returned: nobody else is to make one here
+    struct inbox *inbox;         // the caller's; NULL: none
 };
 
 /* Run until a signal ends it. Says what went wrong, if anything did. */

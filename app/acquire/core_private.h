@@ -6,6 +6,7 @@
 #include "app/acquire/buses.h"
 #include "app/acquire/clock_state.h"
 #include "app/acquire/core.h"
+#include "app/acquire/inbox.h"
 #include "app/acquire/learned.h"
 #include "app/acquire/others.h"
 #include "app/acquire/reload.h"
@@ -19,6 +20,7 @@ struct core {
     const struct config *config;     // in force
     struct reload *reload;
     bool reloading;                  // as the service manager was told
+    struct inbox *inbox;             // NULL: none
     struct loop *loop;
     struct queue *queue;
     struct meters *meters;

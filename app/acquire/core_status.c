@@ -102,7 +102,11 @@ void core_write_status(struct core *core, const char *state)
     report_add_clock(&core->status, core->clock.epoch.source);
     report_add_journal(&core->status, &writer);
     json_add_key(&core->status, "inbox");
-    text_add(&core->status, "[]");
+    if (core->inbox) {
+        inbox_add_status(core->inbox, &core->status);
+    } else {
+        text_add(&core->status, "[]");
+    }
 
     r = status_end_and_replace(&core->status, core->setup->options->run_dir, CORE_PROGRAM);
     if (r < 0 && !core->status_failing) {

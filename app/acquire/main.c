@@ -3,6 +3,7 @@
 
 #include "app/acquire/configuration.h"
 #include "app/acquire/core.h"
+#include "app/acquire/inbox.h"
 #include "app/acquire/patience.h"
 #include "app/base/clock.h"
 #include "app/base/file.h"
@@ -57,9 +58,13 @@ struct beginning {
     const struct options *options;
     struct config *config;
     char problem[CONFIGURATION_PROBLEM_SIZE];
+    struct inbox *inbox;
     enum exit_code code;
     int card_error;
 };
+
+/* Where a person who has the SD card in a computer can put a file. */
+static const char *const boot_files[] = { "/boot/firmware/meterstick.conf", "/boot/meterstick.conf", NULL };
 
 /* These will not pass by waiting: a wrong path. */
 static bool is_final(int error)
@@ -75,6 +80,18 @@ static enum exit_code explain(const char *path, int error, const char *option)
     return EXIT_IO;
 }
 
+/* What was brought while nobody was here, so that the first configuration that is loaded has it. */
+static void begin_inbox(struct beginning *beginning)
+{
+    int r = inbox_new(beginning->options, boot_files, &beginning->inbox);
+
+    if (r < 0) {
+        log_warning("what sticks bring is not taken: %s", strerror(-r));
+        return;
+    }
+    inbox_begin(beginning->inbox);
+}
+
 static void begin(void *data)
 {
     struct beginning *beginning = data;
@@ -82,6 +99,7 @@ static void begin(void *data)
 
     beginning->card_error = file_make_directories(options->state_dir, 0755);
     if (beginning->card_error >= 0) {
+        begin_inbox(beginning);
         beginning->code = configuration_load(options, &beginning->config, beginning->problem);
     } else if (is_final(beginning->card_error)) {
         beginning->code = explain(options->state_dir, beginning->card_error, "--state-dir");
@@ -150,6 +168,7 @@ int main(int argc, char **argv)
         beginning->code = r < 0 ? explain(options.run_dir, r, "--run-dir") : EXIT_OK;
     }
     if (beginning->code != EXIT_OK) {
+        inbox_free(beginning->inbox);
         return beginning->code;
     }
 
@@ -160,8 +179,11 @@ int main(int argc, char **argv)
                     beginning->config->appliance.timezone);
     }
     (void) malloc_trim(0);  // what loading the configuration took is not wanted again
-    return core_run(&(struct core_setup){ .config = beginning->config,
-                                          .options = &options,
-                                          .config_problem = beginning->problem,
-                                          .card_hangs = card_hangs });
+    beginning->code = core_run(&(struct core_setup){ .config = beginning->config,
+                                                     .options = &options,
+                                                     .config_problem = beginning->problem,
+                                                     .card_hangs = card_hangs,
+                                                     .inbox = beginning->inbox });
+    inbox_free(beginning->inbox);
+    return beginning->code;
 }
