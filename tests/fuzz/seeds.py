@@ -111,6 +111,7 @@ def main():
 
     for number, config in enumerate(CONFIGS):
         put("fuzz_config", number, config.encode())
+        put("fuzz_adopt", number, config.encode())
     for number, config in enumerate(IMPORTS):
         put("fuzz_import", number, config.encode())
     for number, text in enumerate(STORED):
