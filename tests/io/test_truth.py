@@ -4,18 +4,15 @@ The lights do not lie: faults done to real processes, and what the lights say of
 Fault numbers are those of reliability.md section 7.
 """
 
-import ctypes
-import fcntl
 import os
 import signal
-import struct
+import sqlite3
 import unittest
 
 import harness
 import lights
 import pagebed
 import test_sticks
-import timedate
 import timeline
 import truthbed
 from truthbed import GOOD, NO_ACQUIRE, NO_STICK_PROGRAM
@@ -149,32 +146,35 @@ def test_stick_cannot_open_the_journal(self, bed, ending, said):
 
 
 @cases.case()
-def test_the_stick_is_pulled(_, bed):
-    """Faults 25 and 26."""
-    bed.begin()
-    bed.tell("the stick is pulled", {"stick": "none"}, lambda: bed.stick_dir.rename(bed.directory / "pulled"))
-    bed.tell("nothing is written", {"writing": "no"}, within_s=1)
+def test_the_stick_hangs(_, bed):
+    """Fault 38: with --dir nobody watches from outside, so its program falls silent."""
+    bed.begin(stick=bed.stick_dir)
+    bed.tell("the stick hangs", NO_STICK_PROGRAM, lambda: bed.do_card("h"), 15, {"writing": "writing", "stick": "behind"})
     bed.hold(2)
-    bed.tell("the stick is in", GOOD, lambda: (bed.directory / "pulled").rename(bed.stick_dir), 5)
-
-
-@cases.case(((1,), "silent"), ((1, 2), "failed"))
-def test_meters_fall_silent(_, bed, units, word):
-    """Faults 1, 2 and 3."""
-    bed.begin()
-    bed.tell("meters do not answer", {"meters": word}, lambda: [bed.tell_line(f"kill {unit}") for unit in units])
-    bed.hold(3)
-    bed.tell("they answer", GOOD, lambda: [bed.tell_line(f"revive {unit}") for unit in units], 60)
+    bed.tell("it goes on", GOOD, lambda: bed.do_card("0"))
 
 
 @cases.case()
-def test_the_adapter_is_pulled(_, bed):
-    """Faults 13 and 14: the port is gone, while acquire runs and when it begins."""
+def test_the_stick_is_pulled(_, bed):
+    """Faults 25 to 28: pulled, put back, put back at once, and another one in its place."""
     bed.begin()
-    bed.tell("the adapter is gone", {"meters": "failed"}, bed.end_line)
-    bed.tell("acquire ended", NO_ACQUIRE, lambda: bed.end("acquire"))
-    bed.tell("acquire is back, the adapter is not", dict(GOOD, meters="failed"), bed.begin_acquire)
-    bed.tell("the adapter is back", GOOD, bed.begin_line)
+    pulled = bed.directory / "pulled"
+    bed.tell("the stick is pulled", {"stick": "none"}, lambda: bed.stick_dir.rename(pulled))
+    bed.tell("nothing is written", {"writing": "no"}, within_s=1)
+    bed.hold(2)
+    bed.tell("the stick is in", GOOD, lambda: pulled.rename(bed.stick_dir))
+
+    def again():
+        for _ in range(10):
+            bed.stick_dir.rename(pulled)
+            pulled.rename(bed.stick_dir)
+    bed.tell("pulled and put back at once", GOOD, again)
+    bed.time_line.now("another one", {"stick": {"none", "current", "behind"}})
+    bed.stick_dir.rename(pulled)
+    bed.stick_dir.mkdir()
+    harness.wait_until(lambda: list(bed.stick_dir.glob("kwhmeter/here/m1/*.csv")), 10, "it is written")
+    bed.tell("it is written", GOOD)
+    bed.hold(2)
 
 
 @cases.case(("r", 10), ("x", 10), ("h", HUNG_S + 20))
@@ -191,114 +191,6 @@ def test_the_card_is_bad_from_the_start(_, bed, mode, seconds):
     bed.tell("the card is well", GOOD, lambda: bed.do_card("0"), meanwhile={"writing": {"failed", "both"}})
 
 
-@cases.case(("crc=1%", "all read"), ("crc", "failed"), ("drop", "failed"), ("exception=4", "failed"),
-            ("cut", "failed"), ("wrong-unit", "failed"), ("wrong-length", "failed"), ("late=3s", "failed"))
-def test_a_bad_line(_, bed, fault, word):
-    """Faults 4 to 10: what hides behind a second attempt is no failure, and what gives no number is one."""
-    bed.begin()
-    bed.tell(fault, {"meters": word}, lambda: bed.tell_line(f"fault {fault}"))
-    bed.hold(5)
-
-    def mend():
-        bed.end_line()
-        bed.begin_line()
-    bed.tell("the line is well", GOOD, mend, 20)
-
-
-@cases.case()
-def test_the_line_hangs(_, bed):
-    """Faults 2 and 3: the adapter is there, and nobody takes what is written to it."""
-    bed.begin()
-    bed.tell("the line hangs", {"meters": "failed"}, lambda: bed.signal("line", signal.SIGSTOP))
-    bed.hold(3)
-    bed.tell("it goes on", GOOD, lambda: bed.signal("line", signal.SIGCONT), 20)
-
-
-@cases.case(more="[meter lazy]\ndriver = exec\ncommand = sleep 1000\ncolumns = voltage V\n")
-def test_a_program_that_is_a_meter_says_nothing(_, bed):
-    """Fault 1: from the start, and the others are read."""
-    bed.begin_line()
-    bed.begin_acquire()
-    bed.begin_stick()
-    bed.begin_leds()
-    harness.wait_until(bed.words, 10, "a first frame")
-    bed.tell("one of three is silent", dict(GOOD, meters="silent"), within_s=20)
-    bed.hold(8)
-
-
-class Semaphore:
-    """The port is another program's, which only waits and posts: docs/port-sharing.md."""
-
-    def __init__(self, name):
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.libc.sem_open.restype = ctypes.c_void_p
-        self.handle = ctypes.c_void_p(self.libc.sem_open(name.encode(), os.O_CREAT, ctypes.c_uint(0o660), ctypes.c_uint(1)))
-
-    def take(self):
-        if self.libc.sem_wait(self.handle) != 0:
-            raise OSError(ctypes.get_errno(), "sem_wait")
-
-
-@cases.case(bus="lock = /meterstick-truth-{pid}")
-def test_another_program_keeps_the_port_and_dies(_, bed):
-    """Fault 17: what it took is lost; after 10 s of silence it is taken over."""
-    file = f"/dev/shm/sem.meterstick-truth-{os.getpid()}"
-    semaphore = Semaphore(f"/meterstick-truth-{os.getpid()}")
-    try:
-        bed.begin(environment={"METERSTICK_LOCK_DIR": str(bed.directory)})
-        bed.tell("somebody has the port", {"meters": "failed"}, semaphore.take)
-        bed.tell("its token is taken over", GOOD, within_s=10)
-    finally:
-        os.unlink(file)
-
-
-@cases.case(bus="lock = /meterstick-side-{pid}")
-def test_another_of_our_programs_is_stopped_with_the_port(_, bed):
-    """Fault 21: nobody takes the port from one that is alive."""
-    side = bed.directory / f"meterstick-side-{os.getpid()}"
-    lock = lambda kind: fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))  # F_OFD_SETLK
-    try:
-        bed.begin(environment={"METERSTICK_LOCK_DIR": str(bed.directory)})
-        fd = os.open(side, os.O_RDWR | os.O_CLOEXEC)
-
-        def take():
-            harness.wait_until(lambda: not raises(BlockingIOError, lock, fcntl.F_WRLCK), 10, "the side lock")
-        bed.tell("the port is another's", {"meters": "failed"}, take)
-        bed.hold(4)
-        bed.tell("it gives it back", GOOD, lambda: lock(fcntl.F_UNLCK))
-        os.close(fd)
-    finally:
-        os.unlink(f"/dev/shm/sem.meterstick-side-{os.getpid()}")
-
-
-def raises(error, function, *arguments):
-    try:
-        function(*arguments)
-        return False
-    except error:
-        return True
-
-
-@cases.case(clock="auto")
-def test_the_time_is_not_known_and_then_is(_, bed):
-    """Faults 44, 54 and 57: `acquire` asks each 10 s, if nobody sets the clock; the stick has boot-1.csv meanwhile."""
-    if timedate.missing():
-        raise unittest.SkipTest(timedate.missing())
-    case = harness.Case()
-    address, answer = f"unix:path={bed.directory}/bus", bed.directory / "synchronised"
-    answer.write_text("no")
-    try:
-        timedate.serve(case, address, answer)
-        bed.begin(environment={"DBUS_SYSTEM_BUS_ADDRESS": address}, good=dict(GOOD, clock="unknown"))
-        bed.tell("rows without a time are on the stick", {"stick": {"current", "behind"}},
-                 lambda: harness.wait_until(lambda: bed.words()["stick"] == "current", 10, "a burst"))
-        bed.hold(6)
-        bed.tell("the time is known", GOOD, lambda: answer.write_text("yes"), 13)
-        bed.hold(2)
-    finally:
-        case.doCleanups()
-
-
 @cases.case()
 def test_the_run_directory_is_removed_and_made_again(_, bed):
     """Nobody can say anything; nobody is believed."""
@@ -309,15 +201,26 @@ def test_the_run_directory_is_removed_and_made_again(_, bed):
     bed.hold(2)
 
 
-@cases.case()
-def test_the_newest_segment_is_damaged(_, bed):
-    """Fault 48: another one within 5 s, and all is well but for what was in it."""
+def newer(path):
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+
+
+def make_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+@cases.case(("random", lambda path: path.write_bytes(os.urandom(path.stat().st_size))),
+            ("empty", lambda path: path.write_bytes(b"")), ("directory", make_directory), ("newer", newer),
+            ("log", lambda path: path.with_suffix(".db-wal").unlink()))
+def test_the_newest_segment_is_damaged(_, bed, __, damage):
+    """Faults 48, 49 and 52: another one within 5 s, and all is well but for what was in it."""
     bed.begin()
     bed.tell("acquire is killed", NO_ACQUIRE, lambda: bed.kill("acquire"))
-    path = max((bed.state / "journal").glob("*.db"))
-    path.write_bytes(os.urandom(path.stat().st_size))
+    damage(max((bed.state / "journal").glob("*.db")))
     bed.tell("it goes on in another one", GOOD, bed.begin_acquire, meanwhile={"writing": {"failed", "both"}})
-    harness.wait_until(lambda: list((bed.state / "journal").glob("*.bad")), 5, "it is put aside")
     bed.hold(5)
 
 
@@ -386,23 +289,6 @@ def test_a_bad_configuration(self, bed):
     bed.hold(2)
     bed.config.write_text(good)
     bed.tell("it is mended", GOOD, bed.begin_acquire)
-
-
-@cases.case()
-def test_the_voltage_was_too_low(_, bed):
-    """Fault 65: it stays so until the next boot, whatever becomes of `leds`."""
-    sensor = bed.directory / "board" / "sys" / "class" / "hwmon" / "hwmon3"
-    sensor.mkdir(parents=True)
-    (sensor / "name").write_text("rpi_volt\n")
-    (sensor / "in0_lcrit_alarm").write_text("0\n")
-    bed.board = bed.directory / "board"
-    bed.begin(good=dict(GOOD, power="good"))
-    bed.tell("the voltage is low", {"power": "low"}, lambda: (sensor / "in0_lcrit_alarm").write_text("1\n"))
-    (sensor / "in0_lcrit_alarm").write_text("0\n")
-    bed.hold(4)
-    bed.kill("leds")
-    bed.begin_leds()
-    bed.hold(4)
 
 
 Truth = cases.make("Truth")

@@ -5,6 +5,7 @@ a time line of what its lights must say (timeline).
 """
 
 import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ import timeline
 from timeline import PIXELS, RIGHT_MS
 
 MODEL = "schneider-iem2150"
+NUMBERS = itertools.count()
 LEDS = harness.BIN / "meterstick-leds"
 
 # What each pixel may say while all is well.
@@ -32,7 +34,7 @@ NO_STICK_PROGRAM = {"stick": "dead", "writing": "failed"}
 class Bed:
     """An appliance."""
 
-    def __init__(self, directory, interval="1 s", burst="5 s", clock="trusted", bus="", more="", meters=2):
+    def __init__(self, directory, interval="1 s", burst="5 s", clock="trusted", lock=False, more="", meters=2):
         self.directory = pathlib.Path(directory)
         self.state, self.run, self.stick_dir = (self.directory / name for name in ("state", "run", "stick"))
         self.directory.mkdir(exist_ok=True)
@@ -44,10 +46,11 @@ class Bed:
         self.control = self.directory / "control"
         self.control.write_text("0" + " " * 63)
         self.line = self.directory / "line"
+        self.port = f"/meterstick-truth-{os.getpid()}-{next(NUMBERS)}"
         self.config = self.directory / "meterstick.conf"
         self.config.write_text(f"[appliance]\nname = here\ninterval = {interval}\nclock = {clock}\n[journal]\n"
                                f"commit = 1 s\n[stick]\nburst = {burst}\n[bus b]\nport = {self.line}\nserial = 115200 8N1\n"
-                               f"{bus.format(pid=os.getpid())}\n" + "".join(f"[meter m{unit}]\nbus = b\nmodel = {MODEL}\naddress = {unit}\n"
+                               + (f"lock = {self.port}\n" if lock else "") + "".join(f"[meter m{unit}]\nbus = b\nmodel = {MODEL}\naddress = {unit}\n"
                                                     for unit in range(1, meters + 1)) + more)
         self.meters = meters
         self.board = None   # a directory with another /sys, for leds
@@ -60,8 +63,8 @@ class Bed:
     def spawn(self, name, *command, environment=None, **options):
         with open(self.log, "ab") as log:
             self.processes[name] = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log,
-                                                    env=dict(os.environ, METERSTICK_MODELS=str(harness.MODELS),
-                                                             **(environment or {})), **options)
+                                                    env={**os.environ, "METERSTICK_MODELS": str(harness.MODELS),
+                                                         **(environment or {})}, **options)
         return self.processes[name]
 
     def begin_line(self, *more):
@@ -86,8 +89,8 @@ class Bed:
         return {"LD_PRELOAD": str(harness.SHIMS / "shim_card.so"), "CARD_CONTROL": str(self.control),
                 "CARD_DIR": str(below)} if below else {}
 
-    def begin_acquire(self, fails=None, environment=None):
-        programs = harness.PLAIN_BIN if fails else harness.BIN
+    def begin_acquire(self, fails=None, environment=None, plain=False):
+        programs = harness.PLAIN_BIN if fails or plain else harness.BIN
         return self.spawn("acquire", programs / "meterstick-acquire", *self.directories(),
                           environment=dict(self.shim(fails), **(environment or {})))
 
@@ -160,10 +163,10 @@ class Bed:
             raise AssertionError(f"{error}: {self.words()}, not {span.words}; acquire says "
                                  f"{self.status('acquire')}, stick {self.status('stick')}: {self.said()}") from None
 
-    def begin(self, card=None, stick=None, environment=None, good=None):
+    def begin(self, card=None, stick=None, environment=None, plain=False, good=None):
         """All of it, and all is well. card, stick: what shall fail for acquire, and for stick."""
         self.begin_line()
-        self.begin_acquire(card, environment)
+        self.begin_acquire(card, environment, plain)
         self.begin_stick(stick)
         self.begin_leds()
         harness.wait_until(self.words, 10, "a first frame")

@@ -35,7 +35,7 @@ class VirtualClock:
         self._map = mmap.mmap(self._fd, 4096)
         self._words = memoryview(self._map).cast("q")  # each is written at once; struct.pack_into() writes zeroes first
         self._put(SLOTS, time.monotonic_ns())
-        self._put(SLOTS + 1, boot_s * SECOND)
+        self._put(SLOTS + 1, int(boot_s * SECOND))
         self._put(SLOTS + 2, rate)
         self._put(SLOTS + 3, NEVER)
         self.run_at(rate, busy_rate)
