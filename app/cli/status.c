@@ -127,8 +127,8 @@ static void print_meters(const struct json *acquire, uint64_t boot_ms)
     const struct json *meters = json_member(acquire, "meters");
 
     if (json_count(meters) > 0) {
-        (void) printf("\n%-20s %-8s %-14s %-10s %-12s %s\n", "meter", "state", "last row", "cycle", "next probe",
-                      "last error");
+        (void) printf("\n%4s %-20s %-8s %-14s %-10s %-12s %s\n", "no.", "meter", "state", "last row", "cycle",
+                      "next probe", "last error");
     }
     for (size_t i = 0; i < json_count(meters); i++) {
         const struct json *meter = json_item(meters, i);
@@ -140,7 +140,9 @@ static void print_meters(const struct json *acquire, uint64_t boot_ms)
         if (isnan(cycle_ms)) {
             cycle_ms = json_member_number(meter, "slice_ms");
         }
-        (void) printf("%-20s %-8s %-14s %-10s %-12s %s\n", or_dash(json_member_string(meter, "name")), or_dash(state),
+        // The number is that which the lights spell in red while the meter is silent.
+        (void) printf("%4zu %-20s %-8s %-14s %-10s %-12s %s\n", i + 1, or_dash(json_member_string(meter, "name")),
+                      or_dash(state),
                       committed_ms > 0 ? duration_or_dash((double) boot_ms - committed_ms, age) : "never",
                       duration_or_dash(cycle_ms, cycle),
                       duration_or_dash(json_member_number(meter, "next_probe_s") * 1000, probe),

@@ -32,7 +32,7 @@ class Status(harness.Case):
         self.put_all()
         text = self.status(0)
         self.assertRegex(text, r"acquire +running")
-        self.assertRegex(text, r"kitchen +live +[45]\.\d s +237 ms")
+        self.assertRegex(text, r"(?m)^   1 kitchen +live +[45]\.\d s +237 ms")
         self.assertRegex(text, r"clock +known \(N\)")
         self.assertIn("ok, 4711 rows", text)
         self.assertRegex(text, r"stick +ABCD-1234: idle")
