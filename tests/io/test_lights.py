@@ -9,7 +9,7 @@ import unittest
 from xml.etree import ElementTree
 
 import lights
-from harness import SOURCE, random_source
+from harness import SOURCE, Case, random_source
 
 PARTS = {"R": "c80000", "G": "00c800", "B": "0000c8", "Y": "c8c800", "C": "00c8c8", "P": "c800c8", "W": "c8c8c8",
          ".": "000000"}
@@ -137,10 +137,11 @@ class Decoder(unittest.TestCase):
         self.assertEqual(lights.kind(frame), "dark")
 
 
-class Card(unittest.TestCase):
+class Card(Case):
     """The page that is put beside the meter."""
 
     def setUp(self):
+        super().setUp()
         spec = importlib.util.spec_from_file_location("card", SOURCE / "docs" / "lights.py")
         self.card = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.card)
@@ -172,6 +173,14 @@ class Card(unittest.TestCase):
             if light.blinks:
                 self.assertIn(self.card.REMEDIES[light.name], text)
         self.assertIn("Light 0 is not purple? Believe no other light.", text)
+
+    def test_the_settings_on_its_page_are_right(self):
+        page = (SOURCE / "docs" / "leds.md").read_text(encoding="utf-8")
+        block = "".join(line[4:] for line in page.splitlines(keepends=True) if line.startswith("    "))
+        self.assertIn("[leds]", block)
+        path = self.directory / "test.conf"
+        path.write_text(block + "[bus a]\nport = /dev/ttyUSB0\n[meter b]\nmodel = schneider-iem2150\n")
+        self.meterstick("check", path, "--state-dir", self.directory, status=0)
 
     def test_its_digits_are_those_that_are_shown(self):
         for char, seen in zip("0123456789.", self.card.DIGITS):
