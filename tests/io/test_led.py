@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """`meterstick led INDEX COLOUR` (ES-07): through a running leds, and straight."""
 
+import signal
 import unittest
 
 import ledbed
@@ -23,8 +24,10 @@ class Led(ledbed.Case):
         self.assertEqual(held["pixels"], ["000000"] + list(COLOURS.values())[1:8])
 
     def test_a_light_that_has_something_else_to_say_ends_it(self):
-        self.start_all_well()[0].kill()
+        self.start_writer("acquire", ledbed.ACQUIRE)
+        self.put("stick", **ledbed.STICK)
         self.start_leds()
+        self.wait_for_good()
         self.wait_for_socket()
         self.by_hand("led", 3, "green")
         self.wait_for(lambda frame: frame["pixels"][3] == "00c800", 5, "held")
@@ -54,7 +57,8 @@ class Led(ledbed.Case):
     def test_a_leds_that_hangs_is_waited_for_one_second(self):
         self.start_leds()
         self.wait_for_socket()
-        self.leds.send_signal(19)  # SIGSTOP
+        self.leds.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.leds.send_signal, signal.SIGCONT)
         begin_ms = lights.now_ms()
         self.by_hand("led", 3, "red", status=1)
         self.assertLess(lights.now_ms() - begin_ms, 5000)
