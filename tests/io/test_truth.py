@@ -237,7 +237,7 @@ def fill(bed, rows):
 @cases.case()
 def test_a_blank_stick_catches_up(self, bed):
     """The bar of eight pixels fills while rows of days are copied, and is no claim of anything else."""
-    fill(bed, 600000)
+    fill(bed, 400000)
     bed.begin_line()
     bed.begin_acquire()
     bed.begin_leds()
@@ -245,6 +245,7 @@ def test_a_blank_stick_catches_up(self, bed):
     bed.tell("no stick program yet", dict(GOOD, **NO_STICK_PROGRAM), within_s=20)
     bed.hold(10)  # for so long leds shows only what it found
     bed.tell("a blank stick", {"stick": "behind", "writing": "writing"}, bed.begin_stick, meanwhile={"writing": "no"})
+    bed.time_line.now("its end", {"stick": {"behind", "current"}, "writing": {"writing", "no"}})
     harness.wait_until(lambda: bed.status("stick")["sticks"][0]["state"] == "idle", 90, "it is copied")
     bed.tell("it is copied", GOOD, within_s=2)
     filled = [count for _, count in lights.bars(bed.frames())]

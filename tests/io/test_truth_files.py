@@ -199,6 +199,7 @@ class Status(harness.Case):
                           for number, (name, content) in enumerate({**BAD, **THINGS}.items())])
 
     def test_each_state_of_a_stick_has_its_light(self):
+        """Faults 25, 26 and 30 to 42, as the programs of tests/vm bring them about: here what is shown of them."""
         bed = Files(self.directory / "bed")
         self.addCleanup(bed.close)
         bed.write()

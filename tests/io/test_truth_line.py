@@ -163,6 +163,26 @@ def test_another_program_spoils_the_semaphore(_, bed):
 
 
 @cases.case(lock=True)
+def test_the_semaphore_is_another_users(_, bed):
+    """Fault 20: told until somebody gives us the right."""
+    if os.getuid() != 0:
+        raise unittest.SkipTest("only root can be two users")
+    with Port(bed) as port:
+        os.chmod(port.file, 0o600)
+        for path in (bed.directory, bed.state, bed.run, port.side):
+            os.chmod(path, 0o777)
+        bed.begin_line()
+        os.chmod(bed.line.resolve(), 0o666)
+        bed.begin_acquire(environment=port.environment, nobody=True)
+        bed.begin_stick()
+        bed.begin_leds()
+        harness.wait_until(bed.words, 10, "a first frame")
+        bed.tell("we may not have the port", dict(GOOD, meters="failed"), within_s=20)
+        bed.hold(3)
+        bed.tell("we may", GOOD, lambda: os.chmod(port.file, 0o666))
+
+
+@cases.case(lock=True)
 def test_another_of_our_programs_is_killed_again_and_again(_, bed):
     """Fault 16: whoever comes next inherits the port."""
     with Port(bed) as port:

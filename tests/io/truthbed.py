@@ -89,10 +89,12 @@ class Bed:
         return {"LD_PRELOAD": str(harness.SHIMS / "shim_card.so"), "CARD_CONTROL": str(self.control),
                 "CARD_DIR": str(below)} if below else {}
 
-    def begin_acquire(self, fails=None, environment=None, plain=False):
+    def begin_acquire(self, fails=None, environment=None, plain=False, nobody=False):
+        """fails: as shim() has it. nobody: as another user, if we are root."""
         programs = harness.PLAIN_BIN if fails or plain else harness.BIN
-        return self.spawn("acquire", programs / "meterstick-acquire", *self.directories(),
-                          environment=dict(self.shim(fails), **(environment or {})))
+        options = harness.as_nobody() if nobody else {"programs": programs, "environment": {}}
+        return self.spawn("acquire", options.pop("programs") / "meterstick-acquire", *self.directories(),
+                          environment={**options.pop("environment"), **self.shim(fails), **(environment or {})}, **options)
 
     def begin_stick(self, fails=None, plugged=False):
         """plugged: it serves what is plugged in, not the directory."""
