@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
 GPIO of a guest: chips that are memory (gpio_chip.c, built for the guest's kernel), what the kernel traces of their
-lines, and the frames of a Blinkt in that, decoded by the data sheet of its pixels (APA102) and nothing of ours.
+lines, and the frames of a Blinkt in that.
 """
 
 import hashlib
@@ -12,13 +12,12 @@ import shutil
 import subprocess
 
 import guest as image
+import lights
 
 HERE = pathlib.Path(__file__).resolve().parent
 DATA, CLOCK = 23, 24
-PIXELS = 8
-CLOCKS = 32 + 32 * PIXELS + 36
 TRACE = "/sys/kernel/tracing"
-BUFFER_KB = 8192
+BUFFER_KB = 32768  # of each processor; a frame is 31 KB
 DRIVER = "/sys/bus/platform/drivers/gpio_chip"
 
 Missing = image.Missing
@@ -149,16 +148,6 @@ class Trace:
         return decode(self.edges, cut)
 
 
-class Frame:
-    """Eight colours as "rrggbb", their brightness, and when the last bit came."""
-
-    def __init__(self, brightness, colours, seconds):
-        self.brightness, self.colours, self.seconds = brightness, colours, seconds
-
-    def __repr__(self):
-        return f"{self.brightness}:{','.join(self.colours)}"
-
-
 def bits(edges):
     """[(seconds, bit)]: data as it is where the clock rises."""
     result, data, clock = [], 0, 0
@@ -174,26 +163,15 @@ def bits(edges):
 
 def decode(edges, cut=False):
     """
-    The frames of a capture, each of exactly 324 clocks: 32 of zero; for each pixel 111 and five bits of brightness,
-    then blue, green, red, highest bit first; 36 of zero. Anything else fails; with `cut`, the last may be a part.
+    The frames of a capture, as lights.py has them, when the last bit of each came. All clocks belong to one; with
+    `cut`, the last may be a part. Both lines end low.
     """
     clocked = bits(edges)
-    assert cut or len(clocked) % CLOCKS == 0, f"{len(clocked)} clocks are no frames of {CLOCKS}"
+    assert cut or len(clocked) % lights.CLOCKS == 0, f"{len(clocked)} clocks are no frames of {lights.CLOCKS}"
     frames = []
-    for begin in range(0, len(clocked) - CLOCKS + 1, CLOCKS):
-        part = [bit for _, bit in clocked[begin:begin + CLOCKS]]
-        assert not any(part[:32]), f"frame {begin // CLOCKS}: its start is {part[:32]}"
-        assert not any(part[-36:]), f"frame {begin // CLOCKS}: its end is {part[-36:]}"
-        colours, brightness = [], set()
-        for pixel in range(PIXELS):
-            word = int("".join(map(str, part[32 + 32 * pixel:64 + 32 * pixel])), 2)
-            assert word >> 29 == 7, f"frame {begin // CLOCKS}, pixel {pixel}: {word:08x}"
-            brightness.add(word >> 24 & 31)
-            blue, green, red = word >> 16 & 255, word >> 8 & 255, word & 255
-            colours.append(f"{red:02x}{green:02x}{blue:02x}")
-        assert len(brightness) == 1, f"frame {begin // CLOCKS}: brightness {brightness}"
-        frames.append(Frame(brightness.pop(), colours, clocked[begin + CLOCKS - 1][0]))
-    if edges and not cut:
-        last = {line: value for _, line, value in edges}
-        assert last == {DATA: 0, CLOCK: 0}, f"both lines end low: {last}"
+    for begin in range(0, len(clocked) - lights.CLOCKS + 1, lights.CLOCKS):
+        part = clocked[begin:begin + lights.CLOCKS]
+        frames.append({"boot_ms": part[-1][0] * 1000, **lights.unpack(bit for _, bit in part)})
+    last = {line: value for _, line, value in edges}
+    assert cut or not any(last.values()), f"both lines end low: {last}"
     return frames

@@ -4,12 +4,16 @@ The two lines of the lights on a real kernel: what it traced of them is decoded 
 What an emulated chip cannot show: voltages, and the times of a real board.
 """
 
+import json
 import re
+import tempfile
+import time
 import unittest
 
 import gpiobed
 import guest as image
 import harness
+import lights
 import rig
 
 PI = "pinctrl-bcm2835"
@@ -33,23 +37,52 @@ def setUpModule():
         raise unittest.SkipTest(f"no GPIO chips in the guest: {missing}") from None
 
 
+def drop_guest():
+    if Bed.guest:
+        Bed.guest.close()
+        Bed.guest.where.cleanup()
+        Bed.guest = None
+
+
 def random_frame(random):
-    return f"{random.randrange(32)}:" + ",".join(f"{random.randrange(1 << 24):06x}" for _ in range(gpiobed.PIXELS))
+    return f"{random.randrange(32)}:" + ",".join(f"{random.randrange(1 << 24):06x}" for _ in range(8))
+
+
+def written(frames):
+    """As gpio_lines wants them."""
+    return [f"{frame['brightness']}:{','.join(frame['pixels'])}" for frame in frames]
 
 
 class Bed(harness.Case):
+    """A test with a guest that has no chip yet; the next test has the same one, if it can be cleaned up."""
+
+    guest = None
+
     def setUp(self):
         super().setUp()
-        self.guest = rig.Guest(self.directory)
-        self.addCleanup(self.guest.close)
-        self.guest.push("/usr/bin/gpio_lines", harness.SHIMS / "gpio_lines", 0o755)
-        self.guest.push("/usr/lib/gpio_no_v1.so", harness.SHIMS / "gpio_no_v1.so", 0o755)
-        gpiobed.prepare(self.guest)
+        if not Bed.guest:
+            directory = tempfile.TemporaryDirectory(prefix="meterstick-")
+            Bed.guest = rig.Guest(directory.name)
+            Bed.guest.where = directory
+            gpiobed.prepare(self.guest)
+            self.guest.push_programs(harness.BIN, harness.MODELS)
+            for name in ("gpio_lines", "gpio_no_v1.so"):
+                self.guest.push(f"/usr/bin/{name}", harness.SHIMS / name, 0o755)
+            unittest.addModuleCleanup(drop_guest)
         self.chips = gpiobed.Chips(self.guest)
+        self.addCleanup(self.clean)
+
+    def clean(self):
+        try:
+            self.chips.unload()
+        except rig.Failed:
+            drop_guest()
 
     def begin(self, command, log="/tmp/lines"):
-        """In the background; returns its process id."""
-        return self.guest.run(f"{command} > {log} 2>&1 < /dev/null & echo $!")
+        """In the background; returns its process id. What is left of it ends with the test."""
+        pid = self.guest.run(f"{command} > {log} 2>&1 < /dev/null & echo $!")
+        self.addCleanup(self.end, pid)
+        return pid
 
     def end(self, pid):
         self.guest.run(f"kill {pid} 2> /dev/null; while kill -0 {pid} 2> /dev/null; do sleep 0.1; done")
@@ -72,7 +105,7 @@ class Lines(Bed):
         with gpiobed.Trace(self.guest) as trace:
             said = self.guest.run(" ".join((LINES.format(way, "send"), *frames)))
         self.assertRegex(said, f"^{PI} lines 23 and 24 by {by}$")
-        self.assertEqual([repr(frame) for frame in trace.frames()], frames)
+        self.assertEqual(written(trace.frames()), frames)
         self.assertEqual(len(gpiobed.bits(trace.edges)), 324 * len(frames))
         self.assertEqual(trace.lines, {(PI, gpiobed.DATA), (PI, gpiobed.CLOCK)})  # and no other line was touched
 
@@ -86,10 +119,10 @@ class Lines(Bed):
     def test_a_kernel_without_the_first_interface_is_asked_by_the_second(self):
         self.chips.load(PI)
         with gpiobed.Trace(self.guest) as trace:
-            said = self.guest.run("LD_PRELOAD=/usr/lib/gpio_no_v1.so " + LINES.format("any", "send") + " " + FRAMES[0])
+            said = self.guest.run("LD_PRELOAD=/usr/bin/gpio_no_v1.so " + LINES.format("any", "send") + " " + FRAMES[0])
         version_1 = "libgpiod 1." in self.guest.run(LINES.format("library", "send"))
         self.assertEqual(said.endswith(f"by {KERNEL}"), version_1, said)  # libgpiod 2 has never asked by the first
-        self.assertEqual([repr(frame) for frame in trace.frames()], FRAMES[:1])
+        self.assertEqual(written(trace.frames()), FRAMES[:1])
 
     def test_the_chip_is_found_among_others_by_label_or_by_names(self):
         for labels, expected in (
@@ -104,7 +137,7 @@ class Lines(Bed):
                     with gpiobed.Trace(self.guest, expected) as trace:
                         said = self.guest.run(command)
                     self.assertTrue(said.startswith(f"{expected} lines 23 and 24 by "), said)
-                    self.assertEqual([repr(frame) for frame in trace.frames()], FRAMES[:1])
+                    self.assertEqual(written(trace.frames()), FRAMES[:1])
                     self.assertEqual(trace.lines, {(expected, gpiobed.DATA), (expected, gpiobed.CLOCK)})
                 else:
                     self.check_refused(command, "ENODEV")
@@ -117,11 +150,9 @@ class Lines(Bed):
             for line in (gpiobed.DATA, gpiobed.CLOCK):
                 with self.subTest(way=way, line=line):
                     other = self.begin(f"gpio_lines kernel {line} 40 hold")
-                    try:
-                        self.wait_said(f"lines {line} and 40")
-                        self.check_refused(LINES.format(way, "send") + " " + FRAMES[0], "EBUSY")
-                    finally:
-                        self.end(other)
+                    self.wait_said(f"lines {line} and 40")
+                    self.check_refused(LINES.format(way, "send") + " " + FRAMES[0], "EBUSY")
+                    self.end(other)
                     self.guest.run(LINES.format(way, "send") + " " + FRAMES[0])
 
     def test_they_are_held_by_name_and_given_back(self):
@@ -162,7 +193,89 @@ class Lines(Bed):
                     self.end(pid)
                 frames = trace.frames(cut=True)
                 self.assertGreater(len(frames), 1)
-                self.assertEqual({repr(frame) for frame in frames}, {FRAMES[0]})
+                self.assertEqual(set(written(frames)), {FRAMES[0]})
+
+class Programs(Bed):
+    """`leds`, `led` and `ip`, as people have them"""
+
+    ADDRESS = "192.168.7.10"
+
+    def setUp(self):
+        super().setUp()
+        self.guest.run("rm -rf /run/meterstick /tmp/frames; mkdir /run/meterstick")
+
+    def check_read_out(self, frames, end_s):
+        self.assertEqual(lights.addresses(frames, end_s * 1000), [self.ADDRESS])
+
+    def now_s(self):
+        return self.guest.boot_ms() / 1000
+
+    def test_led_and_ip_by_hand(self):
+        status, said = self.guest.status("meterstick led 3 blue")
+        self.assertEqual((status, said.strip().count("\n")), (1, 0))
+        self.assertIn("no header of a Raspberry Pi", said)
+
+        self.chips.load(PI)
+        with gpiobed.Trace(self.guest) as trace:
+            self.guest.run("meterstick led 3 blue && meterstick led 0 white && meterstick led 7 off")
+        self.assertEqual([lights.letters(frame) for frame in trace.frames()], ["...B....", "W.......", "........"])
+
+        with gpiobed.Trace(self.guest) as trace:
+            self.guest.run(f"meterstick ip {self.ADDRESS}", 300)
+            end_s = self.now_s()
+        self.check_read_out(trace.frames(), end_s)
+
+        other = self.begin(f"gpio_lines kernel {gpiobed.CLOCK} 40 hold")
+        self.wait_said(" by ")
+        status, said = self.guest.status("meterstick led 3 blue")
+        self.assertEqual(status, 1)
+        self.assertIn("another program has the GPIO lines", said)
+        self.end(other)
+
+    def test_leds_shows_on_the_wire_what_it_records(self):
+        self.chips.load(PI)
+        with gpiobed.Trace(self.guest) as trace:
+            pid = self.begin("meterstick leds --read-outs 0 --blinkt --record /tmp/frames")
+            self.guest.wait("test -S /run/meterstick/leds.sock && test -s /tmp/frames")
+            self.guest.run(f"meterstick ip {self.ADDRESS}")
+            end = time.monotonic() + 300
+            while not lights.addresses(self.recorded()) and time.monotonic() < end:
+                time.sleep(2)
+            self.guest.run("meterstick led 3 blue")  # which would lie above the digits
+            self.end(pid)
+            end_s = self.now_s()
+        frames = trace.frames()
+        self.check_read_out(frames, end_s)
+        recorded = self.recorded()
+        self.assertGreater(len(frames), 20)
+        self.assertEqual(written(frames), written(recorded))
+        late_ms = max(frame["boot_ms"] - record["boot_ms"] for frame, record in zip(frames, recorded))
+        print(f"{len(frames)} frames; on the wire after {late_ms:.0f} ms at most")
+        self.assertTrue(any(lights.letters(frame)[3] == "B" and lights.kind(frame) == "status" for frame in frames))
+
+    def recorded(self):
+        return [json.loads(line) for line in self.guest.pull("/tmp/frames").decode().split("\n")[:-1]]
+
+    def test_leds_goes_on_without_its_chip_and_takes_it_up_again(self):
+        pid = self.begin("meterstick leds --read-outs 0 --blinkt --record /tmp/frames")
+        self.guest.wait("test -s /tmp/frames")
+        self.chips.load(PI)
+        for _ in range(2):
+            self.wait_log("Blinkt: ")
+            self.chips.take_away(pid)
+            self.wait_log("no lights on a Blinkt: this machine has no header of a Raspberry Pi")
+            with gpiobed.Trace(self.guest) as trace:
+                self.chips.give_back()
+                self.wait_log("Blinkt: ")
+            frames = trace.frames(cut=True)
+            self.assertIn(written(frames)[0], written(self.recorded()))
+        self.assertEqual(self.guest.run("grep -c 'no lights on a Blinkt' /tmp/lines"), "3")
+        self.end(pid)
+        self.guest.run("meterstick led 3 blue")  # the lines were given back
+
+    def wait_log(self, text):
+        """Until the last of the lines about a Blinkt has that text."""
+        self.guest.wait(f"grep Blinkt /tmp/lines | tail -n 1 | grep -F '{text}'", 180)
 
 
 if __name__ == "__main__":
