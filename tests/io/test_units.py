@@ -103,7 +103,7 @@ class Files(harness.Case):
             for key, value in settings(name):
                 if key in ("ReadWritePaths", "RootDirectory", "BindPaths"):
                     with self.subTest(unit=name, key=key):
-                        self.assertLessEqual({path.lstrip("-") for path in value.split()}, made | {"/dev/shm"})
+                        self.assertLessEqual({path.lstrip("-+") for path in value.split()}, made | {"/dev/shm"})
 
     def test_drivers_whose_devices_they_may_use_are_loaded_before(self):
         """DeviceAllow= by the name of a driver is nothing while that is not loaded."""
@@ -116,7 +116,7 @@ class Files(harness.Case):
                     self.assertTrue(device in builtin or drivers[device] in loads)
 
     def test_only_acquire_writes_the_journal(self):
-        writes = {name: {path.lstrip("-") for key, value in settings(name) if key in ("ReadWritePaths", "BindPaths")
+        writes = {name: {path.lstrip("-+") for key, value in settings(name) if key in ("ReadWritePaths", "BindPaths")
                          for path in value.split()} for name in SCORES}
         self.assertEqual({name for name, paths in writes.items() if "/var/lib/meterstick" in paths}, {"acquire"})
         self.assertEqual(writes["stick"], {"/run/meterstick", "/var/lib/meterstick/inbox"})
