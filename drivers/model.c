@@ -17,6 +17,7 @@ void model_free(struct model *model)
     free(model->points);
     free(model->logged);
     free(model->avoid);
+    free(model->identities);
     pool_free(model->memory);
     free(model);
 }

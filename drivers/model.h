@@ -37,6 +37,22 @@ enum model_driver { MODEL_MODBUS, MODEL_CURRENTCOST };
 
 enum model_verified { VERIFIED_DOCUMENT, VERIFIED_CAPTURE, VERIFIED_HARDWARE };
 
+enum identity_kind { IDENTITY_TEXT, IDENTITY_ADDRESS, IDENTITY_RANGE };
+enum identity_byte { IDENTITY_WHOLE, IDENTITY_LOW, IDENTITY_HIGH };
+
+/* What a meter of a model has in some registers: one item of identify =. */
+struct identity {
+    enum modbus_table table;
+    uint16_t address;                  // on the wire
+    unsigned word_count;
+    const struct codec *codec;         // a text, or u16
+    enum identity_kind kind;
+    enum identity_byte byte;           // which the rule is about, of u16
+    const char *words;                 // of a text: one of them is in it, whatever the case of its letters
+    unsigned min, max;                 // IDENTITY_RANGE
+    bool optional;                     // "or nothing": a meter that has no such register may be one, too
+};
+
 struct model {
     char id[MODEL_ID_SIZE];
     char title[LABEL_SIZE];
@@ -54,6 +70,8 @@ struct model {
     bool read_gaps;
     struct plan_range *avoid;
     size_t avoid_count;
+    struct identity *identities;
+    size_t identity_count;
     struct point *points;
     size_t point_count;
     bool *logged;                      // [point_count] named by log =

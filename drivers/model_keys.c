@@ -168,6 +168,7 @@ static const struct model_key {
     { "driver",        set_driver },
     { "gaps",          set_gaps },
     { "id",            set_id },
+    { "identify",      model_read_identify },
     { "log",           set_log },
     { "max_registers", set_max_registers },
     { "not_available", set_not_available },

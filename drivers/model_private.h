@@ -6,7 +6,7 @@
 #include "app/base/ini.h"
 #include "drivers/model.h"
 
-#define MODEL_KEY_COUNT 15  // of [model]
+#define MODEL_KEY_COUNT 16  // of [model]
 
 struct model_parsing {
     struct model *model;
@@ -28,6 +28,9 @@ const char *model_keep(struct model_parsing *parsing, const char *string);
 /* model_keys.c: the entry is a key of [model]; and the line of one, 0 if it does not stand there */
 void model_read_key(struct model_parsing *parsing);
 unsigned model_key_line(const struct model_parsing *parsing, const char *key);
+
+/* model_identify.c: the value of identify = */
+void model_read_identify(struct model_parsing *parsing, const char *value);
 
 /* model_points.c: the entry is a line of [points] */
 void model_read_point(struct model_parsing *parsing);
