@@ -103,6 +103,7 @@ static int configure(int fd, const struct serial_setting *setting, int when)
     terminal.c_cflag |= CLOCAL | CREAD | (setting->data_bits == 7 ? CS7 : CS8);
     terminal.c_cflag |= setting->parity == 'N' ? 0 : setting->parity == 'O' ? PARENB | PARODD : PARENB;
     terminal.c_cflag |= setting->stop_bits == 2 ? CSTOPB : 0;
+    terminal.c_iflag &= ~(tcflag_t) INPCK;  // of a user before us
     terminal.c_iflag |= setting->parity == 'N' ? 0 : INPCK;  // a byte with wrong parity is dropped: the CRC tells
     terminal.c_cc[VMIN] = 0;
     terminal.c_cc[VTIME] = 0;
@@ -117,6 +118,27 @@ static int configure(int fd, const struct serial_setting *setting, int when)
 int serial_configure(int fd, const struct serial_setting *setting)
 {
     return configure(fd, setting, TCSADRAIN);
+}
+
+int serial_get(int fd, struct serial_setting *ret)
+{
+    struct termios terminal;
+
+    if (tcgetattr(fd, &terminal) < 0) {
+        return -errno;
+    }
+    // a pseudo-terminal keeps no PARENB, but INPCK, which configure() sets with it
+    *ret = (struct serial_setting){ .parity = !(terminal.c_cflag & PARENB || terminal.c_iflag & INPCK) ? 'N'
+                                              : terminal.c_cflag & PARODD                              ? 'O'
+                                                                                                       : 'E',
+                                    .data_bits = (terminal.c_cflag & CSIZE) == CS7 ? 7 : 8,
+                                    .stop_bits = terminal.c_cflag & CSTOPB ? 2 : 1 };
+    for (size_t i = 0; i < ARRAY_SIZE(speeds); i++) {
+        if (cfgetospeed(&terminal) == speeds[i].speed) {
+            ret->baud = speeds[i].baud;
+        }
+    }
+    return 0;
 }
 
 /* USB adapters hold short answers back for up to 16 ms unless told not to. Many drivers do not know it: no matter. */

@@ -78,6 +78,9 @@ int serial_open(const char *path, const struct serial_setting *setting) MUST_CHE
 /* Change the setting of an open device, after what was written has left. */
 int serial_configure(int fd, const struct serial_setting *setting) MUST_CHECK;
 
+/* What an open device, or a pty's other end, is set to; baud 0: a speed that is not ours. Errors: -errno */
+int serial_get(int fd, struct serial_setting *ret) MUST_CHECK;
+
 /*
  * Let the kernel drive the transceiver's direction by RTS: on while it sends. Delays and polarity stay as the board's
  * device tree has them. Errors: -ENOTTY the driver cannot, and what else TIOCSRS485 gives

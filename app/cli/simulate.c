@@ -38,14 +38,15 @@ struct simulate_options {
     uint64_t turnaround_ms;
     uint64_t period_ms;
     const char *fault;
-    bool wire;
+    bool wire, collide;
 };
 
 #define AT(member) offsetof(struct simulate_options, member)
 
 static const struct option_spec specs[] = {
-    { "model", NULL, OPTION_LIST, AT(models), "M[:ADDRESS[-LAST]]",
-      "a meter on this line; may be repeated", 0, 0 },
+    { "model", NULL, OPTION_LIST, AT(models), "M[:ADDRESS[-LAST]][@SERIAL]",
+      "a meter on this line; may be repeated; SERIAL: hears only \"19200 8E1\"", 0, 0 },
+    { "collide", NULL, OPTION_FLAG, AT(collide), NULL, "meters may share an address: their answers meet", 0, 0 },
     { "pty", NULL, OPTION_TEXT, AT(pty), "LINK", "a serial line: LINK leads to it", 0, 0 },
     { "tcp", NULL, OPTION_TEXT, AT(tcp), "ADDR:PORT", "Modbus TCP; port 0 takes a free one", 0, 0 },
     { "rtu-tcp", NULL, OPTION_TEXT, AT(rtu_tcp), "ADDR:PORT", "RTU frames over TCP", 0, 0 },
@@ -116,18 +117,35 @@ static int load_model(struct simulation *simulation, const char *id, struct mode
     return 0;
 }
 
-/* "M", "M:3" or "M:1-20". */
+/* The setting of "M:3@19200 8E1", cut off. */
+static int take_serial(char *text, struct serial_setting *ret)
+{
+    char *at = strchr(text, '@');
+
+    if (!at) {
+        return 0;
+    }
+    *at = '\0';
+    return serial_setting_parse(at + 1, ret) < 0 ? say("a setting such as 9600 8N1 is expected", at + 1) : 0;
+}
+
+/* "M", "M:3" or "M:1-20", each with "@19200 8E1". */
 static int add_meters(struct simulation *simulation, const char *text,
                       const struct simulate_options *options)
 {
     auto_free char *copy = strdup(text);
     uint64_t first = options->address, last = options->address;
+    struct serial_setting serial = { 0 };
     struct model *model;
     char *colon, *dash;
     int r;
 
     if (!copy) {
         return -ENOMEM;
+    }
+    r = take_serial(copy, &serial);
+    if (r < 0) {
+        return r;
     }
     colon = strrchr(copy, ':');
     if (colon) {
@@ -146,7 +164,8 @@ static int add_meters(struct simulation *simulation, const char *text,
         return r;
     }
     for (uint64_t address = first; address <= last; address++) {
-        if (simulation_meter(simulation, (unsigned) address)) {
+        if ((simulation_meter(simulation, (unsigned) address) && !options->collide)
+            || simulation->meter_count == SIMULATE_METERS) {
             return say("two meters on one address", text);
         }
         r = simulated_meter_init(&simulation->meters[simulation->meter_count], model,
@@ -154,6 +173,7 @@ static int add_meters(struct simulation *simulation, const char *text,
         if (r < 0) {
             return r;
         }
+        simulation->meters[simulation->meter_count].serial = serial;
         simulation->meter_count++;
     }
     return 0;
@@ -229,19 +249,32 @@ static int set_up(struct simulation *simulation, const struct simulate_options *
 
 /* --- the loop --- */
 
+/* Two talk at once: on the wire 0 wins. */
+static void meet(struct answer *answer, const struct answer *other)
+{
+    for (size_t i = 0; i < other->size; i++) {
+        answer->bytes[i] = i < answer->size ? answer->bytes[i] & other->bytes[i] : other->bytes[i];
+    }
+    answer->size = MAX(answer->size, other->size);
+}
+
 static void answer_request(struct simulation *simulation, struct simulate_end *end,
                            const struct modbus_request *request)
 {
-    struct simulated_meter *meter = simulation_meter(simulation, request->unit);
-    uint16_t words[MODBUS_MAX_REGISTERS] = { 0 };
-    struct answer answer = { 0 };
+    struct answer answer = { 0 }, other = { 0 };
 
-    if (meter && !meter->dead) {
-        unsigned exception =
-            simulated_meter_answer(meter, request, simulation_elapsed_s(simulation), words);
+    for (unsigned i = 0; i < simulation->meter_count; i++) {
+        struct simulated_meter *meter = &simulation->meters[i];
+        uint16_t words[MODBUS_MAX_REGISTERS] = { 0 };
+        unsigned exception;
 
-        faults_answer(&simulation->faults, end->wire.rtu ? MODBUS_RTU : MODBUS_TCP, request,
-                      exception, words, &answer);
+        if (meter->address != request->unit || meter->dead || !simulate_hears(simulation, meter)) {
+            continue;
+        }
+        exception = simulated_meter_answer(meter, request, simulation_elapsed_s(simulation), words);
+        faults_answer(&simulation->faults, end->wire.rtu ? MODBUS_RTU : MODBUS_TCP, request, exception, words,
+                      answer.size > 0 ? &other : &answer);
+        meet(&answer, &other);
     }
     wire_answer(&end->wire, &answer);
 }

@@ -49,6 +49,9 @@ double simulation_elapsed_s(const struct simulation *simulation);
 /* The meter with that address; NULL if there is none. */
 struct simulated_meter *simulation_meter(struct simulation *simulation, unsigned address);
 
+/* simulate_port.c: whether a meter hears what is sent with the line's setting of now */
+bool simulate_hears(const struct simulation *simulation, const struct simulated_meter *meter);
+
 /* simulate_port.c: make the pty and its link, or listen. Errors: as the system calls; reason on stderr */
 int simulate_open_pty(struct simulation *simulation, const char *link) MUST_CHECK;
 int simulate_listen(struct simulation *simulation, const char *address) MUST_CHECK;

@@ -81,6 +81,21 @@ static const char *text_of(const struct simulated_meter *meter, const struct poi
                                                     : meter->model->title;
 }
 
+/* A register of settings has the address in it, where the model knows that. */
+static void put_address(const struct simulated_meter *meter, const struct point *point, uint16_t *words)
+{
+    for (size_t i = 0; i < meter->model->identity_count; i++) {
+        const struct identity *identity = &meter->model->identities[i];
+
+        if (identity->kind == IDENTITY_ADDRESS && identity->table == point->table
+            && identity->address == point->address) {
+            words[0] = identity->byte == IDENTITY_LOW    ? (uint16_t) ((words[0] & 0xFF00) | meter->address)
+                       : identity->byte == IDENTITY_HIGH ? (uint16_t) ((words[0] & 0xFF) | meter->address << 8)
+                                                         : (uint16_t) meter->address;
+        }
+    }
+}
+
 static void encode_point(const struct simulated_meter *meter, size_t index, double elapsed_s,
                          uint16_t ret[static LONGEST_POINT])
 {
@@ -95,6 +110,7 @@ static void encode_point(const struct simulated_meter *meter, size_t index, doub
     } else {
         codec_encode(point->codec, simulated_meter_value(meter, index, elapsed_s),
                      point->resolution, ret);
+        put_address(meter, point, ret);
     }
 }
 

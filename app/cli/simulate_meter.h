@@ -20,6 +20,7 @@ struct simulated_meter_exception {
 struct simulated_meter {
     const struct model *model;
     unsigned address;
+    struct serial_setting serial;  // hears nothing else; baud 0: hears everything
     bool dead;
     struct load load;
     double *overrides;  // [point_count]; HUGE_VAL: none, NAN: not available

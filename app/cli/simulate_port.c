@@ -190,6 +190,16 @@ void simulate_hang_up(struct simulation *simulation, struct simulate_end *end)
     (void) close(take_fd(&end->fd));
 }
 
+bool simulate_hears(const struct simulation *simulation, const struct simulated_meter *meter)
+{
+    struct serial_setting now = { 0 };
+
+    if (meter->serial.baud == 0 || simulation->ends[0].fd < 0 || serial_get(simulation->ends[0].fd, &now) < 0) {
+        return true;
+    }
+    return now.baud == meter->serial.baud && now.parity == meter->serial.parity;  // one more stop bit is a pause
+}
+
 void simulate_send(struct simulate_end *end, const void *bytes, size_t size)
 {
     if (write(end->fd, bytes, size) < 0) {
