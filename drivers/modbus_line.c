@@ -12,7 +12,7 @@
 #define LEAST_TIMEOUT_US  20000     // that is left of a time-out, if a hold of the port is too short for it
 #define WORTH_SLEEPING_US 300       // shorter than this, poll() does as well
 
-static int send_request(struct line *line, const struct modbus_request *request)
+static int send_request(struct line *line, const struct modbus_request *request, size_t *ret_stray)
 {
     uint8_t frame[MODBUS_REQUEST_SIZE];
     size_t size = modbus_request_build(line->framing, request, frame);
@@ -27,6 +27,7 @@ static int send_request(struct line *line, const struct modbus_request *request)
         if (r < 0) {
             return r;
         }
+        *ret_stray += line->size;
     } while (line->size > 0);
 
     do {
@@ -147,7 +148,7 @@ static int exchange(struct line *line, const struct modbus_request *request, uin
     }
     timeout_us = fitting_timeout_us(line, request, timeout_us);
     late_depart(&line->late, request, clock_monotonic_us());
-    r = send_request(line, request);
+    r = send_request(line, request, &ret_result->stray);
     if (r < 0) {
         return r;
     }

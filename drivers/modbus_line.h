@@ -70,6 +70,7 @@ struct line_result {
     bool latency_is_bound;    // it was there when we woke: it came no later than that
     uint64_t first_byte_ms;   // boot clock
     uint64_t retry_us;        // -EAGAIN: when it may be asked (monotonic)
+    size_t stray;             // bytes that came unasked before the request
     bool refuses_longer;      // -EAGAIN: the meter refused the longer request in its place
 };
 

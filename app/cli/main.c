@@ -30,6 +30,7 @@ static const struct verb {
     { "models", "list the known meters, or the points of one", verb_models },
     { "ports", "list the serial adapters", verb_ports },
     { "read", "read meters now and print their values", verb_read },
+    { "scan", "find the meters on the ports", verb_scan },
     { "simulate", "answer as meters would that are not there", verb_simulate },
     { "status", "show what the services are doing", verb_status },
     { "stick", "write the readings to USB sticks (service)", NULL },

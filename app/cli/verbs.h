@@ -11,5 +11,6 @@ int verb_demo(int argc, char **argv);
 int verb_models(int argc, char **argv);
 int verb_ports(int argc, char **argv);
 int verb_read(int argc, char **argv);
+int verb_scan(int argc, char **argv);
 int verb_simulate(int argc, char **argv);
 int verb_status(int argc, char **argv);

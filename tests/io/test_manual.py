@@ -9,7 +9,7 @@ import unittest
 from harness import BIN, SOURCE
 
 MAN = SOURCE / "docs" / "man"
-PAGES = {"acquire": "meterstick-acquire.8", "stick": "meterstick-stick.8", "leds": "meterstick-leds.8"}
+PAGES = {"acquire": "meterstick-acquire.8", "scan": "meterstick-scan.1", "stick": "meterstick-stick.8", "leds": "meterstick-leds.8"}
 
 
 def page(name):

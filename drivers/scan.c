@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+#include "drivers/scan.h"
+
+#include "drivers/scan_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ATTEMPTS       3         // at who answers: noise, a busy meter
+#define ANSWER_US      1000000u  // of a meter that is known to be there, at least the models' time-out
+#define CONFIRM_US     300000    // a second meter at the same address has answered by then
+#define FOUND_MAX      600
+#define GATEWAY_FIRST  10        // exceptions of a gateway: nobody is there
+#define GATEWAY_LAST   11
+#define BUSY_FIRST     5         // asked too early
+#define BUSY_LAST      6
+
+enum state { SEEKING, JUDGING, CONFIRMING };
+
+struct scan {
+    struct scan_setup setup;
+    struct scan_order order;
+    uint64_t pass_us[SCAN_PASSES_MAX];
+    unsigned pass, address, question;  // where it is
+    enum state state;
+    unsigned attempts, damaged;        // at the question at hand
+    uint64_t until_us;                 // nothing is asked before
+    bool exact;                        // of requests: a longer one says nothing
+
+    unsigned model;                    // JUDGING: index of the candidate
+    struct candidate candidate;
+    const struct model *best, *rival;  // those that the answers speak for
+    unsigned best_points, rival_points;
+    char reason[SCAN_REASON_SIZE];     // why the likeliest of the others is not it
+    unsigned reason_points;
+    struct modbus_request confirm;
+
+    struct scan_found found[FOUND_MAX];
+    unsigned found_count;
+};
+
+int scan_new(const struct scan_setup *setup, struct scan **ret)
+{
+    struct scan *scan = calloc(1, sizeof(*scan));
+
+    if (!scan) {
+        return -ENOMEM;
+    }
+    scan->setup = *setup;
+    scan_order_make(setup, &scan->order);
+    scan->setup.settings = NULL;  // they are in the order now
+    scan->setup.setting_count = 0;
+    for (unsigned i = 0; i < scan->order.count; i++) {
+        scan->pass_us[i] = scan_pass_us(&scan->order.passes[i], scan->order.passes[i].first);
+    }
+    scan->address = scan->order.count > 0 ? scan->order.passes[0].first : 0;
+
+    *ret = scan;
+    return 0;
+}
+
+void scan_free(struct scan *scan)
+{
+    if (scan) {
+        candidate_clear(&scan->candidate);
+        free(scan);
+    }
+}
+
+void scan_freep(struct scan **scan)
+{
+    scan_free(*scan);
+}
+
+static const struct scan_pass *pass_of(const struct scan *scan)
+{
+    return scan->pass < scan->order.count ? &scan->order.passes[scan->pass] : NULL;
+}
+
+/* --- what was found --- */
+
+static void add_found(struct scan *scan, enum scan_found_kind kind, const struct model *model, const char *reason)
+{
+    const struct scan_pass *pass = pass_of(scan);
+    struct scan_found *found = &scan->found[scan->found_count];
+
+    if (scan->found_count == FOUND_MAX) {
+        return;
+    }
+    *found = (struct scan_found){ .kind = kind, .serial = pass->serial, .address = scan->address, .model = model };
+    (void) snprintf(found->reason, sizeof(found->reason), "%s", reason);
+    scan->found_count++;
+}
+
+static bool has_meter(const struct scan *scan, unsigned address)
+{
+    for (unsigned i = 0; i < scan->found_count; i++) {
+        if (scan->found[i].kind == SCAN_METER && scan->found[i].address == address) {
+            return true;
+        }
+    }
+    return false;
+}
+
+unsigned scan_found_count(const struct scan *scan)
+{
+    return scan->found_count;
+}
+
+const struct scan_found *scan_found_at(const struct scan *scan, unsigned index)
+{
+    return &scan->found[index];
+}
+
+bool scan_still_stands(const struct scan *scan, unsigned index)
+{
+    const struct scan_found *found = &scan->found[index];
+
+    if (found->kind == SCAN_METER || found->kind == SCAN_DISPLAY) {
+        return true;
+    }
+    for (unsigned i = 0; i < scan->found_count; i++) {
+        // with its right setting it was a meter; and what is said twice is said once
+        if (scan->found[i].address == found->address
+            && (scan->found[i].kind == SCAN_METER || (i < index && scan->found[i].kind == found->kind))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- where it goes --- */
+
+static bool is_done_with(const struct scan *scan, const struct scan_pass *pass)
+{
+    // what was found with the usual settings is not looked for with the others
+    return !pass->is_listed && has_meter(scan, scan->address);
+}
+
+static void end(struct scan *scan)
+{
+    scan->pass = scan->order.count;
+}
+
+static void go_to_next_address(struct scan *scan)
+{
+    const struct scan_pass *pass = pass_of(scan);
+
+    candidate_clear(&scan->candidate);
+    scan->state = SEEKING;
+    scan->question = scan->attempts = scan->damaged = 0;
+    scan->exact = false;
+    do {
+        if (scan->address < pass->last) {
+            scan->address++;
+        } else {
+            scan->pass++;
+            pass = pass_of(scan);
+            scan->address = pass ? pass->first : 0;
+        }
+    } while (pass && pass->kind != SCAN_PASS_LISTEN && is_done_with(scan, pass));
+}
+
+/* The model of a question behind the first, which is for all. */
+static const struct model *model_of_question(const struct scan *scan)
+{
+    unsigned left = scan->question;
+
+    for (unsigned i = 0; i < scan->setup.model_count; i++) {
+        if (scan_is_listed(&scan->setup, scan->setup.models[i], &pass_of(scan)->serial) && --left == 0) {
+            return scan->setup.models[i];
+        }
+    }
+    return NULL;
+}
+
+static void seek(const struct scan *scan, struct modbus_request *ret)
+{
+    const struct model *model = scan->question > 0 ? model_of_question(scan) : NULL;
+
+    if (!model || candidate_first(model, &pass_of(scan)->serial, ret) < 0) {
+        *ret = (struct modbus_request){ .table = MODBUS_HOLDING, .address = 0, .count = 2 };
+    }
+}
+
+/* --- judging --- */
+
+static bool is_possible(const struct scan *scan, const struct model *model)
+{
+    return model->driver == MODEL_MODBUS && (scan->setup.tcp || !model->tcp);
+}
+
+static void decide(struct scan *scan)
+{
+    if (!scan->best) {
+        add_found(scan, SCAN_UNKNOWN, NULL, scan->reason);
+        go_to_next_address(scan);
+        return;
+    }
+    if (scan->rival && scan->rival_points == scan->best_points) {
+        add_found(scan, SCAN_DOUBTFUL, scan->best, "");
+        scan->found[scan->found_count - 1].other = scan->rival;
+        go_to_next_address(scan);
+        return;
+    }
+    if (candidate_first(scan->best, &pass_of(scan)->serial, &scan->confirm) < 0) {
+        return;  // without memory: the next question tries again
+    }
+    scan->state = CONFIRMING;
+    scan->attempts = scan->damaged = 0;
+}
+
+/* The next model that is possible; none: it is decided. */
+static void go_to_next_model(struct scan *scan)
+{
+    const struct scan_pass *pass = pass_of(scan);
+
+    scan->attempts = 0;
+    // models that are usual with this setting, then the others
+    for (; scan->model < 2 * scan->setup.model_count; scan->model++) {
+        const struct model *model = scan->setup.models[scan->model % scan->setup.model_count];
+        bool first_round = scan->model < scan->setup.model_count;
+
+        if (is_possible(scan, model) && scan_is_listed(&scan->setup, model, &pass->serial) == first_round
+            && candidate_begin(&scan->candidate, model, &pass->serial) == 0) {
+            scan->model++;
+            return;
+        }
+    }
+    decide(scan);
+}
+
+static void begin_judging(struct scan *scan)
+{
+    scan->state = JUDGING;
+    scan->exact = true;
+    scan->model = 0;
+    scan->best = scan->rival = NULL;
+    scan->best_points = scan->rival_points = scan->reason_points = 0;
+    scan->damaged = 0;
+    scan->reason[0] = '\0';
+    go_to_next_model(scan);
+}
+
+/* What speaks for a model is weighed against the others. */
+static void weigh(struct scan *scan)
+{
+    const struct candidate *candidate = &scan->candidate;
+    const struct model *model = candidate->model;
+    unsigned points = candidate->evidence.points;
+
+    if (candidate->evidence.refused) {
+        if (points >= scan->reason_points && points > 0) {
+            (void) snprintf(scan->reason, sizeof(scan->reason), "no %.30s: %.80s", model->id,
+                            candidate->evidence.reason);
+            scan->reason_points = points;
+        }
+    } else if (!scan->best || points > scan->best_points || scan_has_all_of(model, scan->best)) {
+        if (scan->best && !scan_has_all_of(model, scan->best)) {
+            scan->rival = scan->best;
+            scan->rival_points = scan->best_points;
+        }
+        scan->best = model;
+        scan->best_points = points;
+    } else if (points >= scan->rival_points && !scan_has_all_of(scan->best, model)) {
+        scan->rival = model;
+        scan->rival_points = points;
+    }
+}
+
+/* --- questions --- */
+
+enum scan_step scan_next(struct scan *scan, uint64_t now_us, struct scan_question *ret)
+{
+    const struct scan_pass *pass = pass_of(scan);
+
+    *ret = (struct scan_question){ .until_us = scan->until_us };
+    if (!pass) {
+        return SCAN_DONE;
+    }
+    if (now_us < scan->until_us) {
+        return SCAN_WAIT;
+    }
+    ret->serial = pass->serial;
+    ret->timeout_us = pass->timeout_us;
+    if (pass->kind == SCAN_PASS_LISTEN) {
+        ret->timeout_us = (uint32_t) SCAN_LISTEN_US;
+        return SCAN_LISTEN;
+    }
+    switch (scan->state) {
+    case SEEKING:
+        seek(scan, &ret->request);
+        break;
+    case JUDGING:
+        (void) candidate_next(&scan->candidate, &ret->request);
+        ret->timeout_us = scan->setup.short_us ? MAX(scan->setup.short_us, 100000u) : ANSWER_US / 2;
+        break;
+    case CONFIRMING:
+        ret->request = scan->confirm;
+        ret->timeout_us = ANSWER_US;
+        break;
+    }
+    ret->request.unit = (uint8_t) scan->address;
+    ret->request.exact = scan->exact;
+    return SCAN_ASK;
+}
+
+void scan_heard(struct scan *scan, bool message)
+{
+    for (unsigned i = 0; message && i < scan->setup.model_count; i++) {
+        if (scan->setup.models[i]->driver == MODEL_CURRENTCOST) {
+            add_found(scan, SCAN_DISPLAY, scan->setup.models[i], "");
+            end(scan);
+            return;
+        }
+    }
+    go_to_next_address(scan);
+}
+
+static bool is_gone(int r, const struct line_result *result)
+{
+    return r == -ETIMEDOUT
+           || (r == -EOPNOTSUPP && result->exception >= GATEWAY_FIRST && result->exception <= GATEWAY_LAST);
+}
+
+static void clash(struct scan *scan)
+{
+    add_found(scan, SCAN_CLASH, NULL, "");
+    go_to_next_address(scan);
+}
+
+/* Nobody has answered that. */
+static void seek_on(struct scan *scan)
+{
+    scan->attempts = 0;
+    scan->question++;
+    if (scan->question >= pass_of(scan)->questions) {
+        go_to_next_address(scan);
+    }
+}
+
+static void take_while_seeking(struct scan *scan, int r, const struct line_result *result)
+{
+    if (r == 0 || (r == -EOPNOTSUPP && !is_gone(r, result)) || (r == -EAGAIN && result->refuses_longer)) {
+        begin_judging(scan);
+    } else if (r == -EBADMSG) {
+        scan->damaged++;
+        if (scan->damaged == ATTEMPTS) {
+            clash(scan);
+        }
+    } else if (scan->damaged > 0 && scan->attempts < ATTEMPTS) {
+        return;  // there was something
+    } else {
+        seek_on(scan);
+    }
+}
+
+static void take_while_judging(struct scan *scan, int r, const struct line_result *result, const uint16_t *words)
+{
+    bool again = r != 0 && scan->attempts < ATTEMPTS
+                 && (r == -EBADMSG || is_gone(r, result)
+                     || (result->exception >= BUSY_FIRST && result->exception <= BUSY_LAST));
+
+    if (r == -EBADMSG && ++scan->damaged >= 2 * ATTEMPTS) {
+        clash(scan);
+        return;
+    }
+    if (again && !(is_gone(r, result) && scan->attempts > 1)) {
+        return;
+    }
+    candidate_answer(&scan->candidate, scan->address, r == 0 ? words : NULL,
+                     r == -EOPNOTSUPP && !is_gone(r, result) ? result->exception : 0);
+    scan->attempts = 0;
+    if (!candidate_next(&scan->candidate, &(struct modbus_request){ 0 })) {
+        weigh(scan);
+        go_to_next_model(scan);
+    }
+}
+
+static void take_while_confirming(struct scan *scan, int r, const struct line_result *result)
+{
+    if (r == 0 && result->stray == 0) {
+        add_found(scan, SCAN_METER, scan->best, "");
+        if (scan->setup.tcp && scan->best->tcp) {
+            end(scan);  // such a meter may answer to all units
+        } else {
+            go_to_next_address(scan);
+        }
+        return;
+    }
+    scan->damaged += r == -EBADMSG || result->stray > 0;
+    if (scan->attempts < ATTEMPTS) {
+        return;
+    }
+    if (scan->damaged == ATTEMPTS) {
+        clash(scan);
+    } else {
+        add_found(scan, SCAN_UNKNOWN, NULL, "it answered and fell silent");
+        go_to_next_address(scan);
+    }
+}
+
+void scan_answer(struct scan *scan, uint64_t now_us, int r, const struct line_result *result, const uint16_t *words)
+{
+    enum state before = scan->state;
+
+    if (!pass_of(scan) || (r < 0 && r != -ETIMEDOUT && r != -EBADMSG && r != -EOPNOTSUPP && r != -EAGAIN)) {
+        return;  // the port is gone: the question comes again
+    }
+    scan->until_us = 0;
+    if (r == -EAGAIN && !result->refuses_longer) {
+        scan->until_us = MAX(result->retry_us, now_us + 1);
+        return;
+    }
+    scan->attempts++;
+    switch (scan->state) {
+    case SEEKING:
+        take_while_seeking(scan, r, result);
+        break;
+    case JUDGING:
+        take_while_judging(scan, r, result, words);
+        break;
+    case CONFIRMING:
+        take_while_confirming(scan, r, result);
+        break;
+    }
+    if (scan->state == CONFIRMING) {
+        scan->until_us = now_us + CONFIRM_US;  // a second one at this address has answered by then
+    } else if (scan->state == SEEKING && before == SEEKING && scan->attempts > 0) {
+        scan->until_us = now_us + CONFIRM_US;
+    }
+}
+
+/* --- how far it is --- */
+
+void scan_get_progress(const struct scan *scan, struct scan_progress *ret)
+{
+    *ret = (struct scan_progress){ .pass = pass_of(scan), .address = scan->address };
+    for (unsigned i = 0; i < scan->order.count; i++) {
+        ret->total_us += scan->pass_us[i];
+        ret->done_us += i < scan->pass ? scan->pass_us[i] : 0;
+    }
+    if (ret->pass) {
+        ret->done_us += scan->pass_us[scan->pass] - scan_pass_us(ret->pass, scan->address);
+    }
+}
+
+const char *scan_progress_text(const struct scan *scan, char buffer[static SCAN_TEXT_SIZE])
+{
+    char serial[SERIAL_SETTING_SIZE], left[TEXT_DURATION_SIZE];
+    struct scan_progress progress;
+
+    scan_get_progress(scan, &progress);
+    (void) text_duration((progress.total_us - progress.done_us) / 1000, left);
+    if (!progress.pass) {
+        (void) snprintf(buffer, SCAN_TEXT_SIZE, "done");
+    } else if (progress.pass->kind == SCAN_PASS_LISTEN) {
+        (void) snprintf(buffer, SCAN_TEXT_SIZE, "listening for a display: %u %%, %s left",
+                        (unsigned) (100 * progress.done_us / MAX(progress.total_us, 1u)), left);
+    } else {
+        (void) snprintf(buffer, SCAN_TEXT_SIZE, "%s%saddress %u: %u %%, %s left",
+                        progress.pass->serial.baud ? serial_setting_text(&progress.pass->serial, serial) : "",
+                        progress.pass->serial.baud ? ", " : "", progress.address,
+                        (unsigned) (100 * progress.done_us / MAX(progress.total_us, 1u)), left);
+    }
+    return buffer;
+}
