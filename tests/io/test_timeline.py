@@ -58,6 +58,12 @@ class TimeLine(unittest.TestCase):
         self.lie("neither", [frame(0), frame(12000, {"stick": ("behind", CYAN)}), frame(13000, {"stick": ("none", DARK)})],
                  (0, {"stick": "current"}), (10000, {"stick": "none"}))
 
+    def test_what_is_right_by_chance_may_still_turn(self):
+        spans = (0, {"meters": {"all read", "silent"}}), (10000, {"meters": {"all read", "failed"}})
+        short = [frame(0), *blinking(12000, 14000, "meters", "silent"), *blinking(14000, 50000, "meters", "failed")]
+        self.check(short, *spans)
+        self.lie("right before", [frame(0), *blinking(21000, 50000, "meters", "silent")], *spans)
+
 
 class Colours(unittest.TestCase):
     def test_blinks_numbers_and_bars_are_what_they_are(self):

@@ -189,7 +189,7 @@ def test_another_of_our_programs_is_killed_again_and_again(_, bed):
         bed.begin(environment=port.environment)
         bed.tell("others read, and are killed", {"meters": "all read"})
         for _ in range(6):
-            bed.spawn("read", harness.BIN / "meterstick", "read", "m1", "--config", bed.config, "--interval", "0.05",
+            bed.spawn("read", harness.PLAIN_BIN / "meterstick", "read", "m1", "--config", bed.config, "--interval", "0.05",
                       "--count", "1000", environment=port.environment)
             bed.hold(0.8)
             bed.kill("read")
@@ -227,7 +227,7 @@ def test_somebody_sets_the_clock(_, bed):
     """Faults 22, 54, 55, 57 and 58: 1970 is no time that is known, nor is one 50 years ahead; no deadline minds."""
     clock = boot_clock(bed, wall=86400)
     try:
-        bed.begin(environment=clock.environment(), plain=True, good=dict(GOOD, clock="unknown"))
+        bed.begin(environment=clock.environment(), good=dict(GOOD, clock="unknown"))
         bed.tell("a person sets it", GOOD, lambda: clock.set(time.time()))
         for hours, word in ((1, "known"), (-1, "known"), (50 * 8766, "unknown"), (-50 * 8766, "known")):
             bed.tell(f"{hours} h", {"clock": word}, lambda hours=hours: clock.step(3600 * hours))

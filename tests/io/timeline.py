@@ -74,7 +74,7 @@ class TimeLine:
 
 def check_pixel(frames, span, until_ms, before, pixel):
     """before: the words of the span before, None if there is none: then anything may come until it is right."""
-    allowed, index, right = span.words[pixel], PIXELS.index(pixel), False
+    allowed, index, right, by_chance = span.words[pixel], PIXELS.index(pixel), False, False
     between = before and before[pixel] | allowed | span.meanwhile.get(pixel, set())
     for begin_ms, _, word in runs_of(frames, lambda frame: frame["words"][index], span.begin_ms, until_ms):
         what = f"'{word}' of {pixel}, {begin_ms - span.begin_ms} ms after \"{span.what}\""
@@ -82,6 +82,9 @@ def check_pixel(frames, span, until_ms, before, pixel):
             if not right and begin_ms > span.begin_ms + span.within_ms:
                 raise AssertionError(f"{what}: too late")
             right = True
+            by_chance = before and word in before[pixel] and (by_chance or begin_ms == span.begin_ms)
+        elif right and by_chance and word in between and begin_ms <= span.begin_ms + span.within_ms:
+            right = False  # it goes on saying what was
         elif right:
             raise AssertionError(f"{what}: it was right before ({sorted(allowed)})")
         elif between is not None and word not in between:

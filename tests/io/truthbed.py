@@ -10,6 +10,8 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
+import tempfile
 import time
 import unittest
 
@@ -68,7 +70,7 @@ class Bed:
         return self.processes[name]
 
     def begin_line(self, *more):
-        process = self.spawn("line", harness.BIN / "meterstick", "simulate", "--pty", self.line, "--model",
+        process = self.spawn("line", harness.PLAIN_BIN / "meterstick", "simulate", "--pty", self.line, "--model",
                              f"{MODEL}:1-{self.meters}", *more, stdin=subprocess.PIPE, bufsize=0)
         harness.wait_until(self.line.exists, 20, "the line")
         return process
@@ -89,16 +91,14 @@ class Bed:
         return {"LD_PRELOAD": str(harness.SHIMS / "shim_card.so"), "CARD_CONTROL": str(self.control),
                 "CARD_DIR": str(below)} if below else {}
 
-    def begin_acquire(self, fails=None, environment=None, plain=False, nobody=False):
+    def begin_acquire(self, fails=None, environment=None, nobody=False):
         """fails: as shim() has it. nobody: as another user, if we are root."""
-        programs = harness.PLAIN_BIN if fails or plain else harness.BIN
-        options = harness.as_nobody() if nobody else {"programs": programs, "environment": {}}
+        options = harness.as_nobody() if nobody else {"programs": harness.PLAIN_BIN, "environment": {}}
         return self.spawn("acquire", options.pop("programs") / "meterstick-acquire", *self.directories(),
                           environment={**options.pop("environment"), **self.shim(fails), **(environment or {})}, **options)
 
-    def begin_stick(self, fails=None, plugged=False):
+    def begin_stick(self, fails=None, plugged=False, programs=harness.PLAIN_BIN):
         """plugged: it serves what is plugged in, not the directory."""
-        programs = harness.PLAIN_BIN if fails else harness.BIN
         return self.spawn("stick", programs / "meterstick-stick", *self.directories(),
                           *([] if plugged else ["--dir", self.stick_dir]), environment=self.shim(fails))
 
@@ -146,8 +146,11 @@ class Bed:
         return lights.read_frames(self.record)
 
     def words(self):
-        frames = self.frames()
-        return dict(zip(PIXELS, frames[-1]["words"])) if frames else {}
+        """What was shown last; nothing but the end of the file is read."""
+        with open(self.record, "rb") as record:
+            record.seek(max(0, record.seek(0, os.SEEK_END) - 2048))
+            lines = record.read().split(b"\n")[:-1]
+        return dict(zip(PIXELS, json.loads(lines[-1])["words"])) if lines else {}
 
     def tell(self, what, words, do=None, within_s=RIGHT_MS / 1000, meanwhile=None):
         """Let it happen; it is so from now on. Wait until the lights say it. meanwhile: what they may say until then."""
@@ -165,10 +168,10 @@ class Bed:
             raise AssertionError(f"{error}: {self.words()}, not {span.words}; acquire says "
                                  f"{self.status('acquire')}, stick {self.status('stick')}: {self.said()}") from None
 
-    def begin(self, card=None, stick=None, environment=None, plain=False, good=None):
+    def begin(self, card=None, stick=None, environment=None, good=None):
         """All of it, and all is well. card, stick: what shall fail for acquire, and for stick."""
         self.begin_line()
-        self.begin_acquire(card, environment, plain)
+        self.begin_acquire(card, environment)
         self.begin_stick(stick)
         self.begin_leds()
         harness.wait_until(self.words, 10, "a first frame")
@@ -182,6 +185,34 @@ class Bed:
         frames, end_ms = self.frames(), lights.now_ms()
         self.time_line.check(frames, end_ms)
         timeline.check_colours(frames, end_ms, self.asleep)
+
+
+# As little entitled to a processor as `stick`: how late it is, where that is more than a second, in boot ms.
+PULSE = """
+import os, time
+os.nice(10)
+while True:
+    begin = time.clock_gettime(time.CLOCK_BOOTTIME)
+    time.sleep(0.1)
+    late = time.clock_gettime(time.CLOCK_BOOTTIME) - begin - 0.1
+    if late > 1:
+        print(int(1000 * begin), int(1000 * late), flush=True)
+"""
+
+
+class Pulse:
+    """Whether the machine had a processor for everybody."""
+
+    def __init__(self, case):
+        directory = tempfile.TemporaryDirectory(prefix="meterstick-")
+        case.addClassCleanup(directory.cleanup)
+        self.path = pathlib.Path(directory.name) / "late"
+        with open(self.path, "wb") as late:
+            process = subprocess.Popen([sys.executable, "-c", PULSE], stdout=late)
+        case.addClassCleanup(harness.stop, process)
+
+    def was_late(self, begin_ms):
+        return any(int(line.split()[0]) >= begin_ms for line in self.path.read_text(encoding="ascii").splitlines())
 
 
 class Cases:
@@ -203,9 +234,10 @@ class Cases:
         class Truth(harness.Case):
             @classmethod
             def setUpClass(cls):
+                pulse = Pulse(cls)
                 pool = concurrent.futures.ThreadPoolExecutor(sum(len(jobs) for _, jobs, _ in cases.all))
                 cls.addClassCleanup(pool.shutdown)
-                cls.results = {function.__name__: [(job, pool.submit(run_one, function, job, bed)) for job in jobs]
+                cls.results = {function.__name__: [(job, pool.submit(run_one, function, job, bed, pulse)) for job in jobs]
                                for function, jobs, bed in cases.all}
 
         for function, _, _ in cases.all:
@@ -223,7 +255,19 @@ def collect_test(function):
     return test
 
 
-def run_one(function, job, options):
+def run_one(function, job, options, pulse, attempts=3):
+    """Where a process of low priority had no processor for a second, what failed is tried again."""
+    begin_ms = lights.now_ms()
+    try:
+        run_once(function, job, options)
+    except AssertionError:
+        if attempts == 1 or not pulse.was_late(begin_ms):
+            raise
+        print(f"{function.__name__}{job}: no processor for a second, once more", file=sys.stderr, flush=True)
+        run_one(function, job, options, pulse, attempts - 1)
+
+
+def run_once(function, job, options):
     with crashbed.directory() as directory:
         bed = Bed(directory, **options)
         try:
@@ -232,6 +276,7 @@ def run_one(function, job, options):
         except unittest.SkipTest:
             raise
         except Exception as error:
-            raise AssertionError(f"{function.__name__}{job}: {error}\n{timeline.story(bed.frames(), bed.time_line.spans)}") from error
+            raise AssertionError(f"{function.__name__}{job}: {error}\n"
+                                 f"{timeline.story(bed.frames(), bed.time_line.spans)}") from error
         finally:
             bed.close()
