@@ -3,10 +3,10 @@
 
 #include "app/base/clock.h"
 #include "app/base/log.h"
+#include "app/service/timedate.h"
 #include "board/hotplug.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,8 +15,6 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
-#include <systemd/sd-bus.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 #define TICK_US           UINT64_C(2000000)
@@ -46,8 +44,7 @@ struct loop {
     sd_event *event;
     sd_event_source *tick, *change, *clock, *ask, *hotplug_io, *ports, *directory, *signals[3];
     int change_fd, clock_fd;
-    sd_bus *bus;
-    sd_bus_slot *question;
+    struct timedate *timedate;
     bool asks;                    // timedate1
     struct loop_source *sources;  // those that the program brought
     struct hotplug *hotplug;      // NULL: nobody tells of adapters here
@@ -132,45 +129,14 @@ static int on_clock(sd_event_source *source, int fd, uint32_t events, void *data
     return r;
 }
 
-static int on_answer(sd_bus_message *message, void *data, sd_bus_error *error)
+static void on_synchronised(bool synchronised, void *data)
 {
     struct loop *loop = data;
-    int synchronised = 0;
 
-    (void) error;
-    if (sd_bus_message_is_method_error(message, NULL) > 0
-        || sd_bus_message_read(message, "v", "b", &synchronised) < 0) {
-        synchronised = 0;
+    if (loop->asks) {
+        loop->handlers.synchronised(loop->data, synchronised);
+        (void) sd_event_source_set_time_relative(loop->ask, synchronised ? ASK_SELDOM_US : ASK_US);
     }
-    if (!loop->asks) {
-        return 0;
-    }
-    loop->handlers.synchronised(loop->data, synchronised);
-    (void) sd_event_source_set_time_relative(loop->ask, synchronised ? ASK_SELDOM_US : ASK_US);
-    return 0;
-}
-
-static int ask_timedate(struct loop *loop)
-{
-    int r;
-
-    loop->question = sd_bus_slot_unref(loop->question);
-    if (loop->bus && sd_bus_is_open(loop->bus) <= 0) {
-        loop->bus = sd_bus_close_unref(loop->bus);
-    }
-    if (!loop->bus) {
-        r = sd_bus_open_system(&loop->bus);
-        if (r < 0) {
-            return r;
-        }
-        r = sd_bus_attach_event(loop->bus, loop->event, SD_EVENT_PRIORITY_NORMAL);
-        if (r < 0) {
-            return r;
-        }
-    }
-    return sd_bus_call_method_async(loop->bus, &loop->question, "org.freedesktop.timedate1",
-                                    "/org/freedesktop/timedate1", "org.freedesktop.DBus.Properties", "Get", on_answer,
-                                    loop, "ss", "org.freedesktop.timedate1", "NTPSynchronized");
 }
 
 static int on_ask(sd_event_source *source, uint64_t us, void *data)
@@ -178,8 +144,7 @@ static int on_ask(sd_event_source *source, uint64_t us, void *data)
     struct loop *loop = data;
 
     (void) us;
-    if (ask_timedate(loop) < 0) {
-        loop->bus = sd_bus_close_unref(loop->bus);
+    if (timedate_ask(loop->timedate) < 0) {
         loop->handlers.synchronised(loop->data, false);
     }
     (void) sd_event_source_set_time_relative(source, ASK_US);  // also if the answer never comes
@@ -410,7 +375,10 @@ static int add_clock(struct loop *loop, bool wants_timedate)
     if (r < 0) {
         return r;
     }
-    r = sd_event_add_time_relative(loop->event, &loop->ask, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_ask, loop);
+    r = timedate_new(loop->event, on_synchronised, loop, &loop->timedate);
+    if (r >= 0) {
+        r = sd_event_add_time_relative(loop->event, &loop->ask, CLOCK_MONOTONIC, 0, TICK_ACCURACY_US, on_ask, loop);
+    }
     if (r < 0) {
         return r;
     }
@@ -489,8 +457,7 @@ void loop_free(struct loop *loop)
     if (!loop) {
         return;
     }
-    sd_bus_slot_unref(loop->question);
-    sd_bus_close_unref(loop->bus);
+    timedate_free(loop->timedate);
     sd_event_source_unref(loop->tick);
     sd_event_source_unref(loop->change);
     sd_event_source_unref(loop->clock);
@@ -517,29 +484,4 @@ int loop_run(struct loop *loop)
 void loop_exit(struct loop *loop, int code)
 {
     (void) sd_event_exit(loop->event, code);
-}
-
-void loop_notify_ready(void)
-{
-    (void) sd_notify(0, "READY=1");
-}
-
-void loop_notify_reloading(void)
-{
-    (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
-}
-
-void loop_notify_status(const char *status)
-{
-    (void) sd_notifyf(0, "STATUS=%s", status);
-}
-
-void loop_notify_stopping(void)
-{
-    (void) sd_notify(0, "STOPPING=1");
-}
-
-void loop_feed_watchdog(void)
-{
-    (void) sd_notify(0, "WATCHDOG=1");
 }

@@ -32,8 +32,8 @@ LIBRARIES = {
     "jansson.h": "app/base/json.c",
     "libudev.h": "board/hotplug.c",
     "sqlite3.h": "app/journal/database.c",
-    "systemd/sd-bus.h": "app/service/loop.c",
-    "systemd/sd-daemon.h": "app/service/loop.c",
+    "systemd/sd-bus.h": "app/service/timedate.c",
+    "systemd/sd-daemon.h": "app/service/loop_notify.c",
     "systemd/sd-event.h": "app/service/loop.c",
 }
 
