@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 import unittest
 
 import harness
@@ -83,8 +84,17 @@ class Appliance:
             return None
 
     def read_out(self):
-        """What was, to its end."""
+        """What was, to its end. Nobody need ask often."""
+        time.sleep(0.1)
         return lights.addresses(lights.read_frames(self.record)) if self.record.exists() else []
+
+    def wait_read_out(self, condition, what):
+        try:
+            harness.wait_until(lambda: condition(self.read_out()), 90, what)
+        except AssertionError as error:
+            frames = lights.read_frames(self.record)
+            raise AssertionError(f"{error}: {lights.spelled(frames)}\n" + "\n".join(
+                f"{frame['boot_ms']} {lights.letters(frame)}" for frame in frames)) from None
 
 
 class Address(ledbed.Case):
@@ -131,10 +141,10 @@ class Address(ledbed.Case):
                            "it began")
         change.network.run("ip addr add 1.1.1.9/24 dev far0; ip addr del 10.9.8.7/24 dev near0")
 
-        harness.wait_until(lambda: asked.read_out() == ["90.7"], 60, "what was asked for")
-        harness.wait_until(lambda: direct.read_out() == ["2.1.1.1"], 60, "without leds")
-        harness.wait_until(lambda: start.read_out() == TIMES * ["1.1.1.1"], 90, "at the start")
-        harness.wait_until(lambda: change.read_out()[-1:] == ["1.1.1.9"], 60, "the new one, from its beginning")
+        asked.wait_read_out(lambda read: read == ["90.7"], "what was asked for")
+        direct.wait_read_out(lambda read: read == ["2.1.1.1"], "without leds")
+        start.wait_read_out(lambda read: read == TIMES * ["1.1.1.1"], "at the start")
+        change.wait_read_out(lambda read: read[-1:] == ["1.1.1.9"], "the new one, from its beginning")
         self.assertNotIn("10.9.8.7", change.read_out())
         self.assertTrue(all(frame["words"][0] == "dead" for frame in lights.read_frames(start.record)))
 

@@ -56,8 +56,9 @@ class Leds(ledbed.Case):
         self.wait_for(lambda frame: frame["pixels"][0] == "000000", 5, "the dark half of a blink")
         time.sleep(3)
         changes = [frame for frame in self.frames() if frame["words"][0] == "dead"][1:]
-        for one, other in zip(changes, changes[1:]):
-            self.assertAlmostEqual(other["boot_ms"] - one["boot_ms"], 500, delta=150)
+        halves = sorted(other["boot_ms"] - one["boot_ms"] for one, other in zip(changes, changes[1:]))
+        self.assertAlmostEqual(halves[len(halves) // 2], 500, delta=100)
+        self.assertLess(halves[-1], 1500)
         self.assertEqual({frame["pixels"][0] for frame in changes}, {"c80000", "000000"})
 
     def test_its_own_end_leaves_one_steady_red_light_and_says_stopped(self):
@@ -116,15 +117,15 @@ class Leds(ledbed.Case):
         self.put("stick", **STICK)
         self.start_leds()
         self.wait_for_good()
-        shortest_ms = 10000
+        took_ms = []
         for _ in range(5):
             self.put("stick", sticks=[{"id": "x", "state": "writing", "backlog": 5}])
             begin_ms = lights.now_ms()
             frame = self.wait_for(lambda frame: frame["words"][2] == "writing", 10, "it is being written")
-            shortest_ms = min(shortest_ms, frame["boot_ms"] - begin_ms)
+            took_ms.append(frame["boot_ms"] - begin_ms)
             self.put("stick", **STICK)
             self.wait_for_good()
-        self.assertLess(shortest_ms, 250)
+        self.assertLess(sorted(took_ms)[2], 250, took_ms)
 
     def test_a_flood_of_statuses_neither_blinds_nor_busies_it(self):
         self.start_writer("acquire", ACQUIRE)
