@@ -267,7 +267,7 @@ static void happen(struct film *film, uint64_t *random)
 /* Two that see the same things happen: one looks each 50 ms, one only when told. */
 static void test_who_looks_only_when_told_to_misses_nothing(void)
 {
-    uint64_t runs = test_share(4000);
+    uint64_t runs = test_share(2000);
 
     for (uint64_t run = 0; run < runs; run++) {
         auto_film struct film often = { .facts = all_well }, told = { .facts = all_well };
@@ -294,7 +294,7 @@ static void test_who_looks_only_when_told_to_misses_nothing(void)
 /* Dark is safe to pull: whatever else goes on, pixel 2 is lit while a stick is being written; nothing is spelled. */
 static void test_pixel_2_is_lit_while_a_stick_is_written(void)
 {
-    uint64_t runs = test_share(4000);
+    uint64_t runs = test_share(2000);
 
     for (uint64_t run = 0; run < runs; run++) {
         auto_film struct film film = { .facts = all_well };
