@@ -29,7 +29,8 @@ Missing = image.Missing
 def headers(release, target, log):
     """What modules of that kernel are built with, from the packages of that name, unpacked."""
     package = f"linux-headers-{release}"
-    needs = subprocess.run(["apt-cache", "depends", package], stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+    needs = subprocess.run(["apt-cache", "depends", package], stdout=subprocess.PIPE, stderr=log, text=True,
+                           check=False)
     others = [word for word in needs.stdout.split() if re.match(r"linux-(headers-.*-common|kbuild-)", word)]
     if needs.returncode != 0 or len(others) != 2:
         raise Missing(f"package {package} (apt does not know it: update its lists, or remove build/vm)")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
-A Raspberry Pi 3 in QEMU, with Debian's arm64 kernel and its real drivers, and our programs, cross-built. It has no card:
-all it needs is in its initramfs, beside which only an agent runs (agent.c), on the mini UART. What is fetched and built
-for that is kept in build/pi. QEMU does not run the Pi's own firmware.
+A Raspberry Pi 3 in QEMU, with Debian's arm64 kernel and its real drivers, and our programs, cross-built. It has no
+card: all it needs is in its initramfs; what asks it for something is an agent (agent.c) on the mini UART. What is
+fetched and built for that is kept in build/pi. QEMU does not run the Pi's own firmware.
 
     with pi.Pi(directory) as board:
         board.run("meterstick-led 3 blue")
@@ -73,8 +73,8 @@ def sysroot(log):
         shutil.rmtree(old)
     fresh = PLACE / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
-    result = subprocess.run(["mmdebstrap", "--variant=extract", "--architectures=arm64", f"--include={','.join(PACKAGES)}",
-                             release, fresh], stdout=log, stderr=log, check=False)
+    result = subprocess.run(["mmdebstrap", "--variant=extract", "--architectures=arm64",
+                             f"--include={','.join(PACKAGES)}", release, fresh], stdout=log, stderr=log, check=False)
     if result.returncode != 0 or not list(fresh.glob("boot/vmlinuz-*")):
         raise image.Missing(f"packages for arm64: mmdebstrap failed, see {log.name}")
     for folder in (*fresh.glob("lib/modules"), *fresh.glob("usr/lib/modules"), fresh / "usr/share/doc"):
@@ -110,7 +110,8 @@ def needed(root, programs):
     """The libraries that they and each other name, and who loads them: {path there: path here}."""
     found, left = {}, list(programs)
     while left:
-        said = subprocess.run(["aarch64-linux-gnu-readelf", "-d", left.pop()], capture_output=True, text=True, check=True)
+        said = subprocess.run(["aarch64-linux-gnu-readelf", "-d", left.pop()], capture_output=True, text=True,
+                              check=True)
         for name in re.findall(r"\(NEEDED\).*\[(.+)\]", said.stdout):
             if f"lib/{name}" not in found:
                 path = next((root / folder / name for folder in LIBRARIES if (root / folder / name).exists()), None)
@@ -122,8 +123,8 @@ def needed(root, programs):
 
 
 def make_initrd(root, programs, target):
-    files = {name: (0o40755, b"") for name in ("bin", "lib", "proc", "sys", "dev", "run", "run/meterstick", "tmp", "var",
-                                               "var/lib", "var/lib/meterstick")}
+    folders = "bin lib proc sys dev tmp run run/meterstick var var/lib var/lib/meterstick"
+    files = {name: (0o40755, b"") for name in folders.split()}
     files["init"] = (0o100755, INIT.encode())
     files["bin/busybox"] = (0o100755, (root / "bin/busybox").read_bytes())
     for program in programs:

@@ -15,6 +15,7 @@ import guest as image
 import harness
 import lights
 import rig
+import unitbed
 
 PI = "pinctrl-bcm2835"
 LINES = f"gpio_lines {{}} {gpiobed.DATA} {gpiobed.CLOCK} {{}}"
@@ -178,7 +179,8 @@ class Lines(Bed):
         # a sandbox that does not name the device: EPERM of the kernel
         status, said = self.guest.status("systemd-run -q --wait --pipe -p DevicePolicy=closed " + command)
         self.assertEqual((status, said.strip()), (1, "EACCES"))
-        self.guest.run("systemd-run -q --wait --pipe -p DevicePolicy=closed -p DeviceAllow='char-gpiochip rw' " + command)
+        self.guest.run("systemd-run -q --wait --pipe -p DevicePolicy=closed -p DeviceAllow='char-gpiochip rw' "
+                       + command)
 
     def test_a_chip_that_goes_and_comes_back(self):
         self.chips.load(PI)
@@ -200,14 +202,14 @@ class Lines(Bed):
 class Programs(Bed):
     """`leds`, `led` and `ip`, as people have them"""
 
-    ADDRESS = "192.168.7.10"
+    ADDRESS, SHORT = "192.168.7.10", "9.0"
 
     def setUp(self):
         super().setUp()
         self.guest.run("rm -rf /run/meterstick /tmp/frames; mkdir /run/meterstick")
 
-    def check_read_out(self, frames, end_s):
-        self.assertEqual(lights.addresses(frames, end_s * 1000), [self.ADDRESS])
+    def check_read_out(self, frames, end_s, address):
+        self.assertEqual(lights.addresses(frames, end_s * 1000), [address])
 
     def now_s(self):
         return self.guest.boot_ms() / 1000
@@ -225,7 +227,7 @@ class Programs(Bed):
         with gpiobed.Trace(self.guest) as trace:
             self.guest.run(f"meterstick ip {self.ADDRESS}", 300)
             end_s = self.now_s()
-        self.check_read_out(trace.frames(), end_s)
+        self.check_read_out(trace.frames(), end_s, self.ADDRESS)
 
         other = self.begin(f"gpio_lines kernel {gpiobed.CLOCK} 40 hold")
         self.wait_said(" by ")
@@ -239,7 +241,7 @@ class Programs(Bed):
         with gpiobed.Trace(self.guest) as trace:
             pid = self.begin("meterstick leds --read-outs 0 --blinkt --record /tmp/frames")
             self.guest.wait("test -S /run/meterstick/leds.sock && test -s /tmp/frames")
-            self.guest.run(f"meterstick ip {self.ADDRESS}")
+            self.guest.run(f"meterstick ip {self.SHORT}")
             end = time.monotonic() + 300
             while not lights.addresses(self.recorded()) and time.monotonic() < end:
                 time.sleep(2)
@@ -247,9 +249,9 @@ class Programs(Bed):
             self.end(pid)
             end_s = self.now_s()
         frames = trace.frames()
-        self.check_read_out(frames, end_s)
+        self.check_read_out(frames, end_s, self.SHORT)
         recorded = self.recorded()
-        self.assertGreater(len(frames), 20)
+        self.assertGreater(len(frames), 10)
         self.assertEqual(written(frames), written(recorded))
         late_ms = max(frame["boot_ms"] - record["boot_ms"] for frame, record in zip(frames, recorded))
         print(f"{len(frames)} frames; on the wire after {late_ms:.0f} ms at most")
@@ -278,6 +280,47 @@ class Programs(Bed):
     def wait_log(self, text):
         """Until the last of the lines about a Blinkt has that text."""
         self.guest.wait(f"grep Blinkt /tmp/lines | tail -n 1 | grep -F '{text}'", 180)
+
+
+class Unit(harness.Case):
+    """The shipped unit, in its sandbox"""
+
+    UNIT = unitbed.unit("leds")
+    LAST = "R......."   # the last word, whatever ended it
+
+    def setUp(self):
+        super().setUp()
+        self.guest = rig.Guest(self.directory)
+        self.addCleanup(self.guest.close)
+        gpiobed.prepare(self.guest)
+        unitbed.install(self.guest)
+        gpiobed.Chips(self.guest).load(PI)
+
+    def wait_begun(self, times):
+        self.guest.wait(f"test $(journalctl -b -u {self.UNIT} | grep -c 'Blinkt: {PI} lines 23 and 24') = {times}", 120)
+
+    def test_the_unit_drives_the_lines_and_has_the_last_word(self):
+        self.assertEqual(self.guest.run("stat -c '%G %a' /dev/gpiochip0"), "gpio 660")  # by our rule
+        with gpiobed.Trace(self.guest) as trace:
+            self.guest.run(f"systemctl start {self.UNIT}", 120)
+            self.wait_begun(1)
+            self.guest.run(f"systemctl stop {self.UNIT}", 60)
+        seen = [lights.letters(frame) for frame in trace.frames()]
+        self.assertGreater(len(seen), 1)
+        self.assertEqual(seen[-1], self.LAST)
+        self.assertEqual(trace.lines, {(PI, gpiobed.DATA), (PI, gpiobed.CLOCK)})
+
+        self.guest.run(f"systemctl start {self.UNIT}", 120)
+        self.wait_begun(2)
+        # it stands still, at whatever bit, and is killed
+        self.guest.run(f"kill -STOP $(systemctl show --value -p MainPID {self.UNIT})")
+        with gpiobed.Trace(self.guest) as trace:
+            self.guest.run(f"systemctl kill -s KILL --kill-who=main {self.UNIT}")
+            self.wait_begun(3)
+            self.guest.run(f"systemctl stop {self.UNIT}", 60)
+        seen = [lights.letters(frame) for frame in trace.frames()]
+        self.assertEqual((seen[0], seen[-1]), (self.LAST, self.LAST))
+        self.assertGreater(len(seen), 2)
 
 
 if __name__ == "__main__":
