@@ -26,7 +26,7 @@
 #define SYS_DIR    "/sys"
 #define EVERY_MS   1000   // a look, at the latest: a program that falls silent says nothing
 #define APART_MS   50     // looks, at least: files may be replaced at any rate
-#define SLOW_MS    10000  // the voltage, and the address once more
+#define SLOW_MS    5000   // the voltage, which the kernel asks for each 2 s itself, and the address once more
 #define SETTLE_US  UINT64_C(1000000)  // addresses and routes come together
 #define HOLD_MS    60000  // a pixel that a person asked for
 
@@ -44,7 +44,7 @@ struct lights {
     struct stat run_dir_seen;        // the directory that is watched
     struct server server;
     int address_fd;
-    bool address_failed, address_waits;
+    bool address_failed, address_waits, address_is_new;
     char address[ADDRESS_TEXT_SIZE];
     struct power_latch latch;
     enum power_fact power;
@@ -98,12 +98,15 @@ static void look_at_settings(struct lights *lights)
 
 static void look_at_address(struct lights *lights)
 {
-    int r = address_find(lights->address);
+    char address[ADDRESS_TEXT_SIZE];
+    int r = address_find(address);
 
     if (r < 0 && !lights->address_failed) {
-        log_warning("the network address cannot be asked for: %s, trying again every 10 s", strerror(-r));
+        log_warning("the network address cannot be asked for: %s, trying again every 5 s", strerror(-r));
     }
     lights->address_failed = r < 0;
+    lights->address_is_new = lights->address_is_new || !text_equal(address, lights->address);
+    memcpy(lights->address, address, sizeof(lights->address));
     r = scene_set_address(&lights->scene, lights->address, lights->setup->read_outs);
     if (r < 0) {
         log_debug("'%s' cannot be spelled", lights->address);
@@ -253,6 +256,7 @@ static void write_status(struct lights *lights, const char *state)
     }
     lights->status_failed = r < 0;
     lights->status_error = lights->lamp.error;
+    lights->address_is_new = false;
 
     report_add_line(&line, &report);
     if (!line.failed && !text_equal(text_string(&line), text_string(&lights->notified))) {
@@ -265,7 +269,8 @@ static void write_status(struct lights *lights, const char *state)
 
 static void tell(struct lights *lights, bool changed, uint64_t now_ms)
 {
-    if (changed || lights->lamp.error != lights->status_error || now_ms >= lights->status_ms + STATUS_EVERY_MS) {
+    changed = changed || lights->address_is_new || lights->lamp.error != lights->status_error;
+    if (changed || now_ms >= lights->status_ms + STATUS_EVERY_MS) {
         write_status(lights, "running");
         lights->status_ms = now_ms;
     }
@@ -393,7 +398,7 @@ static int prepare_loop(struct lights *lights)
         r = loop_add_input(lights->loop, lights->address_fd, on_address, lights);
     }
     if (r < 0) {
-        log_warning("nobody tells of network addresses here: %s, looking every 10 s", strerror(-r));
+        log_warning("nobody tells of network addresses here: %s, looking every 5 s", strerror(-r));
     }
     return 0;
 }
