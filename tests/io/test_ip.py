@@ -105,7 +105,12 @@ class Address(ledbed.Case):
         os.environ["PATH"] += ":/usr/sbin:/sbin"
 
     def wait_for_address(self, appliance, address):
-        harness.wait_until(lambda: appliance.address() == address, 8, f"{address}, not {appliance.address()}")
+        """Returns how many seconds it took."""
+        begin = time.monotonic()
+        while appliance.address() != address:
+            self.assertLess(time.monotonic() - begin, 40, f"{address}, not {appliance.address()}")
+            time.sleep(0.05)
+        return time.monotonic() - begin
 
     def test_it_is_that_of_the_interface_with_the_best_default_route_and_follows_it(self):
         appliance = Appliance(self, "one", 0)
@@ -113,18 +118,17 @@ class Address(ledbed.Case):
         appliance.start()
         self.wait_for_address(appliance, "127.0.0.1")
         network.link("near0", "far0")
-        network.run("ip addr add 10.1.0.5/24 dev near0")
-        self.wait_for_address(appliance, "10.1.0.5")  # before the look of each 10 s: netlink told
         network.link("near1", "far1")
-        network.run("ip addr add 10.2.0.5/24 dev near1")
-        network.run("ip route add default via 10.2.0.1 metric 600")
-        self.wait_for_address(appliance, "10.2.0.5")
-        network.run("ip route add default via 10.1.0.1 metric 100")
-        self.wait_for_address(appliance, "10.1.0.5")
-        network.run("ip link set near0 down")
-        self.wait_for_address(appliance, "10.2.0.5")
-        network.run("ip link del near1; ip link del near0")
-        self.wait_for_address(appliance, "127.0.0.1")
+        took_s = []
+        for change, address in (("ip addr add 10.1.0.5/24 dev near0", "10.1.0.5"),
+                                ("ip addr add 10.2.0.5/24 dev near1; ip route add default via 10.2.0.1 metric 600",
+                                 "10.2.0.5"),
+                                ("ip route add default via 10.1.0.1 metric 100", "10.1.0.5"),
+                                ("ip link set near0 down", "10.2.0.5"),
+                                ("ip link del near1; ip link del near0", "127.0.0.1")):
+            network.run(change)
+            took_s.append(self.wait_for_address(appliance, address))
+        self.assertLess(sorted(took_s)[2], 2, f"the kernel told, not the look of each 5 s: {took_s}")
 
     def test_it_is_read_out_at_the_start_when_it_changes_and_when_somebody_asks(self):
         start, change, asked, direct = (Appliance(self, name, times) for name, times in
