@@ -62,6 +62,7 @@ static bool is_same_number(double a, double b)
 bool stick_report_is_same(const struct stick_report *a, const struct stick_report *b)
 {
     return a->in == b->in && a->state == b->state && a->backlog == b->backlog && a->gap == b->gap &&
+           a->is_configuration_refused == b->is_configuration_refused &&
            is_same_number(a->percent, b->percent) && is_same_number(a->eta_s, b->eta_s) && text_equal(a->id, b->id) &&
            text_equal(a->error, b->error);
 }

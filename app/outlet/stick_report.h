@@ -32,6 +32,7 @@ struct stick_report {
     enum stick_state state;
     double percent, eta_s;         // of catching up; NAN: it is not, or nobody can tell yet
     uint64_t backlog;              // rows that are not on the stick
+    bool is_configuration_refused; // that it brought; its rows are written all the same
     bool gap;                      // rows are missing there that the journal has no more
     char error[STICK_ERROR_SIZE];  // in words, "" = none
 };

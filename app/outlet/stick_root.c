@@ -90,6 +90,11 @@ const char *stick_root_id(const struct stick_root *root)
     return root->directory;
 }
 
+bool stick_root_is_volume(const struct stick_root *root)
+{
+    return root->is_volume;
+}
+
 bool stick_root_is_in(const struct stick_root *root)
 {
     struct stat status;

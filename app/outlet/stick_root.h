@@ -41,6 +41,9 @@ void stick_root_freep(struct stick_root **root);
 /* The directory, or the UUID of the file system ("1234-ABCD"); the device's name ("sda1") where there is none. */
 const char *stick_root_id(const struct stick_root *root);
 
+/* Whether opening it writes to it: it is a volume, and is mounted. */
+bool stick_root_is_volume(const struct stick_root *root);
+
 /* Whether it is there: nothing is written. */
 bool stick_root_is_in(const struct stick_root *root);
 

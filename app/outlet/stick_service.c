@@ -5,10 +5,11 @@
 #include "app/base/clock.h"
 #include "app/base/file.h"
 #include "app/base/log.h"
-#include "app/config/appliance.h"
 #include "app/outlet/pages.h"
 #include "app/outlet/stick.h"
+#include "app/outlet/stick_inbox.h"
 #include "app/outlet/stick_progress.h"
+#include "app/outlet/stick_settings.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define BURST_DEFAULT_MS  60000
 #define AGAIN_MS          1000      // the journal is just being changed
 #define AGAIN_MAX_MS      8000      // longer than any change of it takes: it cannot be opened,
 #define LOST_MS           5000      // and how often it is tried then
@@ -30,11 +30,9 @@
 struct stick_service {
     struct stick_service_setup setup;
     const char *config, *state_dir, *run_dir;
-    struct timespec settings_at;    // good.conf, as last read
-    bool settings_read;
-    uint64_t burst_ms;
-    enum csv_format format;
-    char appliance[METER_ID_SIZE];
+    struct stick_settings settings;
+    struct stick_inbox inbox;       // a configuration that the stick brings
+    uint64_t next_visit_ms;         // for that alone, where there is no journal yet
 
     struct journal *journal;
     struct pages *pages;
@@ -60,64 +58,13 @@ static void close_stick(struct stick_service *service)
     journal_close(TAKE(service->journal));
 }
 
-static void default_settings(struct stick_service *service)
-{
-    service->burst_ms = BURST_DEFAULT_MS;
-    service->format = CSV_METERSTICK;
-    appliance_name("", service->state_dir, service->appliance);
-}
-
-static void take_settings(struct stick_service *service, const char *path)
-{
-    auto_config struct config *config = NULL;
-    auto_problems struct problems problems = {};
-    int r;
-
-    r = config_load(path, service->state_dir, &problems, &config);
-    if (r < 0) {
-        if (r != -ENOENT || service->config) {
-            log_warning("settings of %s cannot be used, the defaults are: %s", path, problems_text(&problems));
-        }
-        default_settings(service);
-        return;
-    }
-
-    config_set_up_log(config, "stick", service->setup.options);
-    service->burst_ms = config->stick.burst_ms;
-    service->format = config->stick.csv;
-    appliance_name(config->appliance.name, service->state_dir, service->appliance);
-    if (clock_set_timezone(config->appliance.timezone) < 0) {
-        log_warning("no time zone '%s': the system's is used", config->appliance.timezone);
-    }
-}
-
-/* At first, and whenever acquire has written good.conf anew. */
+/* The name or the format may be another. */
 static void look_for_settings(struct stick_service *service)
 {
-    char path[PATH_SIZE];
-    struct stat status = {};
-    int r = 0;
-
-    if (!service->config) {
-        r = file_path(path, sizeof(path), service->state_dir, "good.conf");
+    if (stick_settings_look(&service->settings)) {
+        close_stick(service);
+        service->next_burst_ms = 0;
     }
-    if (r < 0 || stat(service->config ? service->config : path, &status) < 0) {
-        status = (struct stat){};
-    }
-    if (service->settings_read && status.st_mtim.tv_sec == service->settings_at.tv_sec &&
-        status.st_mtim.tv_nsec == service->settings_at.tv_nsec) {
-        return;
-    }
-
-    service->settings_read = true;
-    service->settings_at = status.st_mtim;
-    if (status.st_mtim.tv_sec == 0 && !service->config) {
-        default_settings(service);
-    } else {
-        take_settings(service, service->config ? service->config : path);
-    }
-    close_stick(service);  // the name or the format may be another
-    service->next_burst_ms = 0;
 }
 
 int stick_service_new(const struct stick_service_setup *setup, struct stick_service **ret)
@@ -132,6 +79,8 @@ int stick_service_new(const struct stick_service_setup *setup, struct stick_serv
     service->config = setup->options->config;
     service->state_dir = setup->options->state_dir;
     service->run_dir = setup->options->run_dir;
+    service->settings.options = setup->options;
+    service->inbox = (struct stick_inbox){ .state_dir = service->state_dir, .run_dir = service->run_dir };
     service->state = STICK_IDLE;
     look_for_settings(service);
     *ret = service;
@@ -142,6 +91,10 @@ static void add_error(const struct stick_service *service, struct stick_report *
 {
     const char *text = stick_root_error(service->setup.root);
 
+    if (service->error == 0 && service->inbox.is_refused) {
+        (void) snprintf(report->error, sizeof(report->error), "its " STICK_INBOX_NAME " is refused, see "
+                        STICK_INBOX_RESULT " beside it");
+    }
     if (service->error == 0) {
         return;
     }
@@ -167,6 +120,7 @@ static void tell_report(struct stick_service *service)
 
     (void) snprintf(report.id, sizeof(report.id), "%s", stick_root_id(service->setup.root));
     report.gap = service->stick && stick_has_gap(service->stick);
+    report.is_configuration_refused = service->inbox.is_refused;
     add_error(service, &report);
     if (now_ms < service->next_tell_ms && stick_report_is_same(&report, &service->told)) {
         return;
@@ -210,8 +164,9 @@ void stick_service_free(struct stick_service *service)
 /* They stand in the folder of the appliance, and read the same journal. */
 static int open_pages(struct stick_service *service, struct journal *journal)
 {
-    struct pages_setup setup = { .appliance = service->appliance, .journal = journal, .format = service->format,
-                                 .run_dir = service->run_dir, .whole = service->once };
+    struct pages_setup setup = { .appliance = service->settings.appliance, .journal = journal,
+                                 .format = service->settings.format, .run_dir = service->run_dir,
+                                 .whole = service->once };
     char path[PATH_SIZE];
     int r;
 
@@ -249,8 +204,9 @@ static int open_stick(struct stick_service *service)
     close_stick(service);
     r = open_pages(service, journal);
     if (r >= 0) {
-        r = stick_open(&(struct stick_setup){ .appliance = service->appliance, .journal = journal,
-                                              .format = service->format, .pages = service->pages }, &service->stick);
+        r = stick_open(&(struct stick_setup){ .appliance = service->settings.appliance, .journal = journal,
+                                              .format = service->settings.format, .pages = service->pages },
+                       &service->stick);
     }
     if (r < 0) {
         return r;
@@ -308,7 +264,7 @@ static void log_result(struct stick_service *service, int r)
         log_error("the journal cannot be read (%s), trying again", strerror(-r));
     } else {
         log_error("stick %s cannot be written to (%s), nothing is lost, trying again every %" PRIu64 " s",
-                  id, error ? error : strerror(-r), service->burst_ms / 1000);
+                  id, error ? error : strerror(-r), service->settings.burst_ms / 1000);
     }
     service->error = r;
 }
@@ -375,6 +331,28 @@ static int write_bursts(struct stick_service *service, uint64_t until_ms)
     return r;
 }
 
+static void visit(struct stick_service *service)
+{
+    stick_inbox_visit(&service->inbox, service->root_fd, service->settings.configure, service->settings.appliance,
+                      clock_monotonic_ms());
+}
+
+/* No journal yet, since acquire has no configuration to begin with, perhaps: the stick may bring the first one. */
+static void visit_alone(struct stick_service *service)
+{
+    struct stick_root *root = service->setup.root;
+    uint64_t now_ms = clock_monotonic_ms();
+
+    if (now_ms < service->next_visit_ms && !stick_inbox_is_answered(&service->inbox, now_ms)) {
+        return;
+    }
+    service->next_visit_ms = now_ms + service->settings.burst_ms;
+    if (stick_root_open(root, stick_root_is_volume(root) ? tell_opening : NULL, service, &service->root_fd) >= 0) {
+        visit(service);
+    }
+    (void) stick_root_close(root);  // nothing was promised
+}
+
 /* Returns 1, and the root stays open, if there is more to write; else what became of it. */
 static int burst(struct stick_service *service, uint64_t until_ms)
 {
@@ -386,7 +364,10 @@ static int burst(struct stick_service *service, uint64_t until_ms)
         r = open_root(service, &service->root_fd);
     }
     if (r >= 0) {
+        visit(service);
         r = write_bursts(service, until_ms);
+    } else if (r == -ENOENT && !service->once) {
+        visit_alone(service);
     }
     if (r > 0) {
         return r;
@@ -444,8 +425,9 @@ static void look_for_stick(struct stick_service *service)
     } else if (service->pages) {
         pages_stick_is_in(service->pages);
     }
-    service->next_burst_ms = 0;
+    service->next_burst_ms = service->next_visit_ms = 0;
     service->error = 0;
+    stick_inbox_forget(&service->inbox);
     stick_progress_end(&service->progress);
     tell_state(service, STICK_IDLE);
 }
@@ -474,7 +456,7 @@ static int lose_patience(struct stick_service *service, int r, uint64_t now_ms)
 
 static uint64_t pause_ms(const struct stick_service *service, int r)
 {
-    return r == -EAGAIN || r == -ENOENT ? AGAIN_MS : r == -ENODATA ? LOST_MS : service->burst_ms;
+    return r == -EAGAIN || r == -ENOENT ? AGAIN_MS : r == -ENODATA ? LOST_MS : service->settings.burst_ms;
 }
 
 uint64_t stick_service_step(struct stick_service *service, uint64_t now_ms)
@@ -484,7 +466,7 @@ uint64_t stick_service_step(struct stick_service *service, uint64_t now_ms)
 
     look_for_settings(service);
     look_for_stick(service);
-    if (service->in && now_ms >= service->next_burst_ms) {
+    if (service->in && (now_ms >= service->next_burst_ms || stick_inbox_is_answered(&service->inbox, now_ms))) {
         r = lose_patience(service, burst(service, clock_monotonic_ms() + LOOK_MS), now_ms);
         log_result(service, MIN(r, 0));
         service->next_burst_ms = r > 0 ? 0 : now_ms + pause_ms(service, r);

@@ -20,6 +20,9 @@ static void add_stick(struct text *text, const struct stick_report *report, cons
     text_addf(text, "%" PRIu64, report->backlog);
     json_add_key(text, "gap");
     text_add(text, report->gap ? "true" : "false");
+    if (report->is_configuration_refused) {
+        json_add_member_string(text, "configuration", "refused");
+    }
     json_add_member_string(text, "error", *report->error ? report->error : NULL);
     text_add_char(text, '}');
 }
