@@ -44,7 +44,7 @@ struct lights {
     struct stat run_dir_seen;        // the directory that is watched
     struct server server;
     int address_fd;
-    bool address_failed, address_waits, address_is_new;
+    bool address_failed, address_known, address_waits, address_is_new;
     char address[ADDRESS_TEXT_SIZE];
     struct power_latch latch;
     enum power_fact power;
@@ -105,6 +105,10 @@ static void look_at_address(struct lights *lights)
         log_warning("the network address cannot be asked for: %s, trying again every 5 s", strerror(-r));
     }
     lights->address_failed = r < 0;
+    if (r < 0 && lights->address_known) {
+        return;  // it has hardly changed for that
+    }
+    lights->address_known = r >= 0;
     lights->address_is_new = lights->address_is_new || !text_equal(address, lights->address);
     memcpy(lights->address, address, sizeof(lights->address));
     r = scene_set_address(&lights->scene, lights->address, lights->setup->read_outs);

@@ -65,6 +65,29 @@ class Manager:
         return [one for one in self.messages if one[1].startswith(start)]
 
 
+class Metronome:
+    """How long this machine lets a process wait that wants to go on: a starved one cannot keep times."""
+
+    def __init__(self):
+        self.latest_s = 0
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._end.is_set():
+            begin = time.monotonic()
+            time.sleep(0.05)
+            self.latest_s = max(self.latest_s, time.monotonic() - begin - 0.05)
+
+
 class Case(harness.Case):
     def setUp(self):
         super().setUp()

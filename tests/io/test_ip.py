@@ -131,7 +131,17 @@ class Address(ledbed.Case):
         self.assertLess(sorted(took_s)[2], 2, f"the kernel told, not the look of each 5 s: {took_s}")
 
     def test_it_is_read_out_at_the_start_when_it_changes_and_when_somebody_asks(self):
-        start, change, asked, direct = (Appliance(self, name, times) for name, times in
+        for attempt in range(3):
+            with ledbed.Metronome() as metronome:
+                try:
+                    return self.read_outs(attempt)
+                except AssertionError:
+                    if metronome.latest_s < 0.3 or attempt == 2:  # as long as it is dark between two symbols
+                        raise
+        return None
+
+    def read_outs(self, attempt):
+        start, change, asked, direct = (Appliance(self, f"{name}-{attempt}", times) for name, times in
                                         (("start", TIMES), ("change", 1), ("asked", 0), ("direct", 0)))
         for appliance, address in ((start, "1.1.1.1"), (change, "10.9.8.7"), (direct, "2.1.1.1")):
             appliance.network.link("near0", "far0")
