@@ -117,7 +117,7 @@ class Lines(Bed):
             with self.subTest(way=way):
                 self.check_frames(way, by, FRAMES)
                 for _ in range(harness.share(100)):
-                    self.check_frames(way, by, [random_frame(random) for _ in range(20)])
+                    self.check_frames(way, by, [random_frame(random) for _ in range(5)])
 
     def test_a_kernel_without_the_first_interface_is_asked_by_the_second(self):
         self.chips.load(PI)
@@ -149,7 +149,7 @@ class Lines(Bed):
 
     def test_a_line_that_another_has_is_left_to_it(self):
         self.chips.load(PI)
-        for way in ("library", "kernel", "any"):
+        for way in ("any", "kernel"):
             for line in (gpiobed.DATA, gpiobed.CLOCK):
                 with self.subTest(way=way, line=line):
                     other = self.begin(f"gpio_lines kernel {line} 40 hold")
@@ -184,7 +184,7 @@ class Lines(Bed):
 
     def test_a_chip_that_goes_and_comes_back(self):
         self.chips.load(PI)
-        for way in ("library", "kernel", "any"):
+        for way in ("any", "kernel"):
             with self.subTest(way=way):
                 pid = self.begin(LINES.format(way, "repeat") + " " + FRAMES[0])
                 self.wait_said(" by ")
