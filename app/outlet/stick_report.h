@@ -15,6 +15,8 @@
 #define STICK_ID_SIZE    PATH_SIZE
 #define STICK_ERROR_SIZE 160
 
+#define STICK_BACKLOG_UNKNOWN UINT64_MAX  // nobody has looked at it yet
+
 enum stick_state {
     STICK_IDLE,      // safe to pull
     STICK_CHECKING,  // fsck is at work
@@ -31,7 +33,7 @@ struct stick_report {
     char id[STICK_ID_SIZE];        // UUID of the file system, or the directory
     enum stick_state state;
     double percent, eta_s;         // of catching up; NAN: it is not, or nobody can tell yet
-    uint64_t backlog;              // rows that are not on the stick
+    uint64_t backlog;              // rows that are not on the stick, or STICK_BACKLOG_UNKNOWN
     bool is_configuration_refused; // that it brought; its rows are written all the same
     bool gap;                      // rows are missing there that the journal has no more
     char error[STICK_ERROR_SIZE];  // in words, "" = none

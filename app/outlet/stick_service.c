@@ -82,6 +82,7 @@ int stick_service_new(const struct stick_service_setup *setup, struct stick_serv
     service->settings.options = setup->options;
     service->inbox = (struct stick_inbox){ .state_dir = service->state_dir, .run_dir = service->run_dir };
     service->state = STICK_IDLE;
+    service->backlog = STICK_BACKLOG_UNKNOWN;
     look_for_settings(service);
     *ret = service;
     return 0;
@@ -288,6 +289,9 @@ static void look_at_progress(struct stick_service *service)
     }
 
     look_at_backlog(service);
+    if (service->backlog == STICK_BACKLOG_UNKNOWN) {
+        return;
+    }
     if (service->progress.on) {
         stick_progress_look(&service->progress, service->backlog, now_ms);
     } else {
@@ -427,6 +431,7 @@ static void look_for_stick(struct stick_service *service)
     }
     service->next_burst_ms = service->next_visit_ms = 0;
     service->error = 0;
+    service->backlog = STICK_BACKLOG_UNKNOWN;
     stick_inbox_forget(&service->inbox);
     stick_progress_end(&service->progress);
     tell_state(service, STICK_IDLE);

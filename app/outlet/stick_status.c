@@ -4,7 +4,7 @@
 
 #include "app/base/status.h"
 
-#include <inttypes.h>
+#include <math.h>
 
 static void add_stick(struct text *text, const struct stick_report *report, const char *node)
 {
@@ -16,8 +16,7 @@ static void add_stick(struct text *text, const struct stick_report *report, cons
     json_add_member_string(text, "state", stick_report_state_name(report->state));
     json_add_member_number(text, "percent", report->percent);
     json_add_member_number(text, "eta_s", report->eta_s);
-    json_add_key(text, "backlog");
-    text_addf(text, "%" PRIu64, report->backlog);
+    json_add_member_number(text, "backlog", report->backlog == STICK_BACKLOG_UNKNOWN ? NAN : (double) report->backlog);
     json_add_key(text, "gap");
     text_add(text, report->gap ? "true" : "false");
     if (report->is_configuration_refused) {
