@@ -259,7 +259,7 @@ def test_a_blank_stick_catches_up(self, bed):
     bed.tell("no stick program yet", dict(GOOD, **NO_STICK_PROGRAM), within_s=20)
     bed.hold(10)  # for so long leds shows only what it found
     bed.tell("a blank stick", {"stick": "behind", "writing": "writing"}, bed.begin_stick,
-             meanwhile={"writing": "no", "stick": "current"})
+             meanwhile={"writing": "no"})
     bed.time_line.now("its end", {"stick": {"behind", "current"}, "writing": {"writing", "no"}})
     for _ in range(12):  # a slow one: three of four seconds it waits
         bed.signal("stick", signal.SIGSTOP)
