@@ -58,7 +58,7 @@ class Boot(unitbed.Bed):
         self.guest.run(f"systemctl enable teller {' '.join(unit(name) for name in UNITS)}")
         stick = self.make("fat32")
         seqs, ratios = [], []
-        for _ in range(harness.share(100)):
+        for _ in range(harness.share(10)):
             complete_ms, row_ms = self.switch_on(slave, stick)
             ratios.append(row_ms / complete_ms)
             self.wait_well()

@@ -38,19 +38,21 @@ class Killed(unitbed.Bed):
         def was(name, at_ms, more_ms):
             return any(begin <= at_ms <= end + more_ms for begin, end in times[name])
         frames = self.frames()
-        begin = next(number for number, frame in enumerate(frames) if frame["words"][:2] == ["running", "all read"])
+        begin = next(number for number, frame in enumerate(frames) if frame["words"][:2] == ["running", "all read"]
+                     and frame["words"][3] != "dead")
         for frame in frames[begin:]:
             words, at_ms = frame["words"], frame["boot_ms"]
             if at_ms < end_ms:
-                self.assertTrue(words[0] != "dead" or was("acquire", at_ms, LIGHT_MS), frame)
-                self.assertTrue(words[3] != "dead" or was("stick", at_ms, LIGHT_MS), frame)
-                self.assertTrue(frame["pixels"] != FAREWELL or was("leds", at_ms, 0), frame)
+                self.assertTrue(frame["pixels"] != FAREWELL or was("leds", at_ms, 0), (frame, times))
+                if stickbed.limit(1) == 1:  # else one may be silent for as long as if it was dead
+                    self.assertTrue(words[0] != "dead" or was("acquire", at_ms, LIGHT_MS), (frame, times))
+                    self.assertTrue(words[3] != "dead" or was("stick", at_ms, LIGHT_MS), (frame, times))
         for begin_ms, back_ms in times["leds"]:
             told = [frame["pixels"] for frame in frames if begin_ms <= frame["boot_ms"] <= back_ms]
             self.assertIn(FAREWELL, told, "what is lit while nobody looks after it")
 
     def test_59_each_unit_is_killed_and_no_committed_row_is_lost_or_doubled(self):
-        count = max(2, harness.share(100))
+        count = harness.share(100)
         self.begin(meters=2, interval_ms=500)
         stick = self.make("fat32")
         self.wait_served(self.plug(stick))
@@ -148,7 +150,7 @@ class Clock(unitbed.Bed):
         self.wait_served(self.plug(stick))
         years = 50 * 366 * 86400
         for seconds, clock in ((3600, "known"), (-3600, "known"), (years, "unknown"), (-years, "known"),
-                               (86397, "known"), (-5, "known")):
+                               (-5, "known"), (86397, "known"), (-86397, "known")):
             begin_ms = self.guest.boot_ms()
             self.guest.run(f"date -s @$(($(date +%s) + {seconds}))")
             time.sleep(2)
@@ -173,7 +175,7 @@ class Plugged(unitbed.Bed):
         self.start_all()
         stick = self.make("fat32")
         self.wait_served(self.plug(stick, 4))
-        for _ in range(max(2, harness.share(100))):
+        for _ in range(harness.share(20)):
             time.sleep(self.random.uniform(0, 6))
             begin_ms = self.guest.boot_ms()
             for pull in self.random.sample((lambda: self.pull(stick), lambda: self.guest.unplug_adapter("one")), 2):
