@@ -30,8 +30,8 @@ class Socket(ledbed.Case):
 
     def test_what_is_no_question_is_refused(self):
         self.serve()
-        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o660)
         self.assertEqual(self.ask(b"led 3 green"), b"ok")
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o660)
         for bad in (b"", b"led 8 red", b"led 3 green\0", b"x" * 128, b"ip 1.2.3.4.5.6.7.8.9", b"ip" + b" " * 127,
                     b"x" * 60000):
             self.assertRegex(self.ask(bad), b"^error this is no question")
