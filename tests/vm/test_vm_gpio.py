@@ -265,12 +265,12 @@ class Programs(Bed):
         self.guest.wait("test -s /tmp/frames")
         self.chips.load(PI)
         for _ in range(2):
-            self.wait_log("Blinkt: ")
+            self.wait_log(f"Blinkt: {PI}")
             self.chips.take_away(pid)
             self.wait_log("no lights on a Blinkt: this machine has no header of a Raspberry Pi")
             with gpiobed.Trace(self.guest) as trace:
                 self.chips.give_back()
-                self.wait_log("Blinkt: ")
+                self.wait_log(f"Blinkt: {PI}")
             frames = trace.frames(cut=True)
             self.assertIn(written(frames)[0], written(self.recorded()))
         self.assertEqual(self.guest.run("grep -c 'no lights on a Blinkt' /tmp/lines"), "3")
