@@ -8,7 +8,9 @@
 #include <string.h>
 
 #define ATTEMPTS       3         // at who answers: noise, a busy meter
-#define ANSWER_US      1000000u  // of a meter that is known to be there, at least the models' time-out
+#define ANSWER_US      500000u   // of a meter that is known to be there: the models' time-out, or by its latency
+#define ANSWER_LEAST   150000u
+#define PUT_OFF_US     3000000   // so long a question waits for a pause that is long enough for it
 #define CONFIRM_US     300000    // a second meter at the same address has answered by then
 #define FOUND_MAX      600
 #define GATEWAY_FIRST  10        // exceptions of a gateway: nobody is there
@@ -26,6 +28,8 @@ struct scan {
     enum state state;
     unsigned attempts, damaged;        // at the question at hand
     uint64_t until_us;                 // nothing is asked before
+    uint64_t put_off_us;               // since when there was no time for the question; 0: there was
+    uint32_t latency_us;               // of who answers, the longest
     bool exact;                        // of requests: a longer one says nothing
 
     unsigned model;                    // JUDGING: index of the candidate
@@ -151,6 +155,7 @@ static void go_to_next_address(struct scan *scan)
     scan->state = SEEKING;
     scan->question = scan->attempts = scan->damaged = 0;
     scan->exact = false;
+    scan->latency_us = 0;
     do {
         if (scan->address < pass->last) {
             scan->address++;
@@ -271,6 +276,18 @@ static void weigh(struct scan *scan)
 
 /* --- questions --- */
 
+/* Who has answered does so about as fast again; at the second attempt it may take the models' time-out. */
+static uint32_t answer_timeout_us(const struct scan *scan)
+{
+    return scan->attempts > 0 ? ANSWER_US : MIN(MAX(4 * scan->latency_us, ANSWER_LEAST), ANSWER_US);
+}
+
+bool scan_put_off(struct scan *scan, uint64_t now_us)
+{
+    scan->put_off_us = scan->put_off_us ? scan->put_off_us : now_us;
+    return now_us - scan->put_off_us > PUT_OFF_US;
+}
+
 enum scan_step scan_next(struct scan *scan, uint64_t now_us, struct scan_question *ret)
 {
     const struct scan_pass *pass = pass_of(scan);
@@ -294,11 +311,11 @@ enum scan_step scan_next(struct scan *scan, uint64_t now_us, struct scan_questio
         break;
     case JUDGING:
         (void) candidate_next(&scan->candidate, &ret->request);
-        ret->timeout_us = scan->setup.short_us ? MAX(scan->setup.short_us, 100000u) : ANSWER_US / 2;
+        ret->timeout_us = answer_timeout_us(scan);
         break;
     case CONFIRMING:
         ret->request = scan->confirm;
-        ret->timeout_us = ANSWER_US;
+        ret->timeout_us = answer_timeout_us(scan);
         break;
     }
     ret->request.unit = (uint8_t) scan->address;
@@ -408,7 +425,10 @@ void scan_answer(struct scan *scan, uint64_t now_us, int r, const struct line_re
     if (!pass_of(scan) || (r < 0 && r != -ETIMEDOUT && r != -EBADMSG && r != -EOPNOTSUPP && r != -EAGAIN)) {
         return;  // the port is gone: the question comes again
     }
-    scan->until_us = 0;
+    scan->until_us = scan->put_off_us = 0;
+    if (r == 0 || r == -EOPNOTSUPP) {
+        scan->latency_us = MAX(scan->latency_us, MIN(result->latency_us, ANSWER_US));
+    }
     if (r == -EAGAIN && !result->refuses_longer) {
         scan->until_us = MAX(result->retry_us, now_us + 1);
         return;

@@ -11,6 +11,7 @@
 #define TURN_US      800000   // of listening on a shared port: others have theirs in between
 #define LONGER       16       // registers that the line may add to a question
 #define MARGIN_US    20000
+#define LEAST_US     100000   // of a time-out, where pauses are short
 
 uint64_t scan_line_worst_us(const struct scan_question *question)
 {
@@ -86,6 +87,24 @@ static int listen_for_display(struct line *line, uint64_t us)
     return r;
 }
 
+/*
+ * Whether a question is over by then. Where no pause is ever long enough for the whole time-out, less of it must do:
+ * most meters answer at once.
+ */
+static bool fit(struct scan *scan, struct scan_question *question, uint64_t now_us, uint64_t until_us)
+{
+    uint64_t end_us = now_us + scan_line_worst_us(question);
+
+    if (end_us <= until_us) {
+        return true;
+    }
+    if (!scan_put_off(scan, now_us) || until_us + question->timeout_us < end_us + LEAST_US) {
+        return false;
+    }
+    question->timeout_us -= (uint32_t) (end_us - until_us);
+    return true;
+}
+
 int scan_line_step(struct scan *scan, struct line *line, uint64_t until_us, uint64_t *ret_again_us)
 {
     uint16_t words[MODBUS_MAX_REGISTERS];
@@ -115,7 +134,7 @@ int scan_line_step(struct scan *scan, struct line *line, uint64_t until_us, uint
     case SCAN_ASK:
         break;
     }
-    if (until_us > 0 && now_us + scan_line_worst_us(&question) > until_us) {
+    if (until_us > 0 && !fit(scan, &question, now_us, until_us)) {
         *ret_again_us = until_us;
         return 0;
     }

@@ -15,6 +15,7 @@
 #define TICK_US          UINT64_C(5000000)   // longest sleep: the watchdog wants to see us
 #define OPEN_US          UINT64_C(3000000)
 #define REOPEN_US        UINT64_C(1000000)
+#define SPARE_US         UINT64_C(50000)     // between a question to who may be there and the next poll
 
 /* --- making --- */
 
@@ -95,6 +96,7 @@ int bus_new(const struct bus_setup *setup, struct bus **ret)
         r = schedule_init(&bus->schedule, setup->start_us, setup->meter_count);
     }
     if (r == 0 && first->kind == SOURCE_MODBUS) {
+        bus->finding = finder_port(setup->finder, bus->name);
         r = open_line(bus, setup->config, first);
     }
     if (r == 0) {
@@ -302,6 +304,15 @@ static void end(struct bus *bus)
     bus->setup.changed(bus->setup.data);
 }
 
+/* In a pause that is long enough for a question, look for more meters. Returns when to go on. */
+static uint64_t use_pause(struct bus *bus, uint64_t until_us)
+{
+    if (!bus->finding || bus->port.error != 0 || line_fd(bus->line) < 0 || until_us < SPARE_US) {
+        return until_us;
+    }
+    return MIN(until_us, finder_search(bus->finding, bus->line, until_us - SPARE_US));
+}
+
 static void run(void *data)
 {
     struct bus *bus = data;
@@ -320,7 +331,7 @@ static void run(void *data)
             until_us = MIN(until_us, bus->port.again_us);
         }
         bus->idle_us = index >= 0 ? bus->idle_us : clock_monotonic_us();
-        stop = bus_wait_until(bus, index >= 0 ? 0 : until_us);
+        stop = bus_wait_until(bus, index >= 0 ? 0 : use_pause(bus, until_us));
         if (stop) {
             break;
         }

@@ -7,6 +7,7 @@
  * program are a bus of their own each.
  */
 
+#include "app/acquire/finder.h"
 #include "app/acquire/health.h"
 #include "app/acquire/learned.h"
 #include "app/acquire/queue.h"
@@ -26,6 +27,7 @@ struct bus_setup {
     struct queue *queue;
     uint64_t start_us;              // monotonic; when slices begin to count, for all buses the same
     uint64_t quiet_until_us;        // monotonic; an answer to a program before us may come until then (RTU); 0: none
+    struct finder *finder;          // what else may be on its line; NULL: nobody looks
     struct learned *learned;        // what was learned of the meters; NULL: nothing is kept
     int stop_fd;                    // becomes readable, and stays so, when the bus is to end
     const atomic_bool *keep_words;  // whether rows carry the raw words

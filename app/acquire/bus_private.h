@@ -17,6 +17,7 @@ struct bus {
     struct bus_setup setup;
     const char *name;
     struct line *line;             // NULL: the meter has a port of its own, or is a program
+    struct finder_port *finding;   // in its pauses; NULL: nothing
     bool without_numbers;          // RTU: an answer does not say which question it is to
     struct schedule schedule;
     struct bus_meter *meters;

@@ -98,6 +98,24 @@ int configuration_read(const struct options *options, struct config **ret,
     return r;
 }
 
+/* A place to look for meters at: anywhere, or at the buses of the file that is named. Errors: -ENODATA there is none */
+static int load_without_meters(const struct options *options, struct config **ret)
+{
+    auto_problems struct problems problems = {};
+    auto_config struct config *config = NULL;
+    int r;
+
+    r = config_load(options->config, options->state_dir, &problems, &config);
+    if (r < 0) {
+        return r;
+    }
+    if (config->meter_count > 0 || (options->config && config->bus_count == 0)) {
+        return -ENODATA;
+    }
+    *ret = TAKE(config);
+    return 0;
+}
+
 enum exit_code configuration_load(const struct options *options, struct config **ret,
                                   char ret_problem[static CONFIGURATION_PROBLEM_SIZE])
 {
@@ -112,6 +130,9 @@ enum exit_code configuration_load(const struct options *options, struct config *
     }
 
     missing = r == -ENOENT && !options->config;
+    if (r == -ENODATA && load_without_meters(options, ret) == 0) {
+        return EXIT_OK;
+    }
     if (r == -ENODATA) {
         explain_missing(options, problem);
         return EXIT_CONFIG;
@@ -125,7 +146,9 @@ enum exit_code configuration_load(const struct options *options, struct config *
     }
 
     if (missing) {
-        explain_missing(options, "there is no configuration");
+        auto_problems struct problems problems = {};
+
+        return config_load_text("nothing", "", 0, &problems, ret) == 0 ? EXIT_OK : EXIT_CONFIG;
     } else {
         log_error("there is no earlier good configuration in %s to go on with", options->state_dir);
     }
@@ -159,6 +182,9 @@ void configuration_keep(const struct config *config, const char *state_dir)
     size_t size;
     int r;
 
+    if (config->meter_count == 0) {
+        return;  // none yet: what is found will be
+    }
     appliance_name(config->appliance.name, state_dir, appliance);  // whoever writes sticks may only read here
     r = config_write(config, &good);
     r = r < 0 ? r : file_path(path, sizeof(path), state_dir, "good.conf");

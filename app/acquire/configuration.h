@@ -12,6 +12,7 @@
 /*
  * Load it, and say everything that is wrong with it. If the present one is missing or not valid the last good one,
  * <state-dir>/good.conf, is taken; ret_problem then says so and why, else it is "". EXIT_CONFIG if there is neither.
+ * One without meters means that they are to be looked for: where there is no configuration at all, or one with buses.
  */
 enum exit_code configuration_load(const struct options *options, struct config **ret,
                                   char ret_problem[static CONFIGURATION_PROBLEM_SIZE]);

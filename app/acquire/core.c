@@ -199,6 +199,17 @@ static void look_at_inbox(void *data)
         queue_push_event(core->queue, clock_boot_ms(), "config", text, true);
     }
     if (news.adopted > 0) {
+        if (core->finder) {
+            finder_stop(core->finder, "a configuration was adopted");
+        }
+        on_reload(core);
+    }
+}
+
+/* Meters that nobody has named, if there is no other configuration. */
+static void look_for_meters(struct core *core)
+{
+    if (core->finder && finder_step(core->finder)) {
         on_reload(core);
     }
 }
@@ -208,6 +219,7 @@ static void on_tick(void *data)
     struct core *core = data;
 
     go_on_reloading(core);
+    look_for_meters(core);
     look_at_inbox(core);
     look_at_clock(core);
     look_at_others(core);
@@ -227,6 +239,7 @@ static int make_reload(struct core *core)
                                               .bus = { .keep_words = &core->keep_words,
                                                        .start_us = core->start_us,
                                                        .quiet_until_us = predecessor_quiet_us(run_dir),
+                                                       .finder = core->finder,
                                                        .learned = core->learned,
                                                        .busy_buses = &core->busy_buses,
                                                        .commit_wanted = &core->commit_wanted,
@@ -236,6 +249,19 @@ static int make_reload(struct core *core)
                                               .changed = on_change,
                                               .data = core },
                       core->setup->config, core->setup->config_problem, &core->reload);
+}
+
+static int make_finder(struct core *core)
+{
+    if (core->config->meter_count > 0 || core->setup->card_hangs) {
+        return 0;
+    }
+    log_info("no configuration names a meter: looking for some");
+    return finder_new(&(struct finder_setup){ .config = core->config,
+                                              .state_dir = core->setup->options->state_dir,
+                                              .changed = on_change,
+                                              .data = core },
+                      &core->finder);
 }
 
 static int watch_inbox(struct core *core)
@@ -262,6 +288,7 @@ static int core_make(struct core *core)
 
     core->start_us = clock_monotonic_us();
     r = learned_open(core->setup->options->state_dir, !core->setup->card_hangs, &core->learned);
+    r = r < 0 ? r : make_finder(core);
     r = r < 0 ? r : make_reload(core);
     if (r < 0) {
         return r;
@@ -293,6 +320,7 @@ static int core_make(struct core *core)
 static void core_clear(struct core *core)
 {
     buses_clear(&core->buses);
+    finder_free(core->finder);
     writer_free(core->writer);
     learned_close(core->learned);
     queue_free(core->queue);
@@ -393,6 +421,7 @@ static bool stop_all(struct core *core, enum exit_code *ret)
                   status.in_memory ? "in memory, not on the card" : "not committed",
                   r == -ETIMEDOUT ? "the card hangs" : strerror(-r));
     }
+    joined &= !core->finder || finder_end(core->finder, now_us + STOP_ALL_US);
     joined &= reload_end(core->reload, now_us + STOP_ALL_US);
     joined &= !core->inbox || inbox_end(core->inbox, now_us + STOP_ALL_US);
     return joined && r != -ETIMEDOUT;

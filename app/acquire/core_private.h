@@ -6,6 +6,7 @@
 #include "app/acquire/buses.h"
 #include "app/acquire/clock_state.h"
 #include "app/acquire/core.h"
+#include "app/acquire/finder.h"
 #include "app/acquire/inbox.h"
 #include "app/acquire/learned.h"
 #include "app/acquire/others.h"
@@ -21,6 +22,7 @@ struct core {
     struct reload *reload;
     bool reloading;                  // as the service manager was told
     struct inbox *inbox;             // NULL: none
+    struct finder *finder;           // NULL: somebody has said which meters there are
     struct loop *loop;
     struct queue *queue;
     struct meters *meters;

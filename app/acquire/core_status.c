@@ -69,9 +69,11 @@ static const char *find_error(struct core *core, const struct writer_status *wri
 }
 
 /* "running", unless no meter answers, or some were not even asked. */
-static const char *find_state(const struct buses_counts *counts)
+static const char *find_state(const struct core *core, const struct buses_counts *counts)
 {
-    return counts->live > 0 ? "running" : counts->new > 0 ? "starting" : "failed";
+    bool starting = counts->new > 0 || (core->finder && counts->meters == 0);
+
+    return counts->live > 0 ? "running" : starting ? "starting" : "failed";
 }
 
 static void notify(struct core *core, const struct buses_counts *counts)
@@ -96,11 +98,15 @@ void core_write_status(struct core *core, const char *state)
     writer_get_committed(core->writer, core->committed);
     buses_count(&core->buses, &counts);
 
-    status_begin(&core->status, CORE_PROGRAM, state ? state : find_state(&counts),
+    status_begin(&core->status, CORE_PROGRAM, state ? state : find_state(core, &counts),
                  find_error(core, &writer, error, sizeof(error)));
     add_meters(core);
     report_add_clock(&core->status, core->clock.epoch.source);
     report_add_journal(&core->status, &writer);
+    if (core->finder) {
+        json_add_key(&core->status, "scan");
+        finder_add_status(core->finder, &core->status);
+    }
     json_add_key(&core->status, "inbox");
     if (core->inbox) {
         inbox_add_status(core->inbox, &core->status);

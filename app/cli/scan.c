@@ -65,23 +65,10 @@ struct scan_job {
 
 static int load_models(struct scan_job *job)
 {
-    auto_text struct text list = { 0 };
-    char *rest, *path;
-    int r = model_list(&list);
-
-    if (r < 0 || list.size == 0) {
+    job->model_count = scanned_load_models(job->models, ARRAY_SIZE(job->models));
+    if (job->model_count == 0) {
         (void) fprintf(stderr, "meterstick scan: there are no models\n");
         return EXIT_IO;
-    }
-    rest = list.data;
-    while ((path = strsep(&rest, "\n")) && job->model_count < ARRAY_SIZE(job->models)) {
-        auto_problems struct problems problems = { 0 };
-
-        if (*path && model_load(path, &problems, &job->models[job->model_count]) == 0) {
-            job->model_count++;
-        } else if (*path) {
-            (void) fprintf(stderr, "%s", problems_text(&problems));  // the others are looked for all the same
-        }
     }
     return EXIT_OK;
 }

@@ -167,6 +167,21 @@ static void print_journal(const struct json *acquire)
                   isnan(json_member_number(journal, "seq")) ? "-" : seq, or_dash(json_member_string(journal, "id")));
 }
 
+/* Meters that nobody has named are looked for. */
+static void print_scan(const struct json *acquire)
+{
+    const struct json *scan = json_member(acquire, "scan"), *ports = json_member(scan, "ports");
+    const char *state = json_member_string(scan, "state");
+
+    for (size_t i = 0; state && text_equal(state, "running") && i < json_count(ports); i++) {
+        (void) printf("scan      %s: %s\n", or_dash(json_member_string(json_item(ports, i), "bus")),
+                      or_dash(json_member_string(json_item(ports, i), "text")));
+    }
+    if (state && text_equal(state, "running") && json_count(ports) == 0) {
+        (void) printf("scan      no adapter is plugged in\n");
+    }
+}
+
 static void print_sticks(const struct json *stick)
 {
     const struct json *sticks = json_member(stick, "sticks");
@@ -250,6 +265,7 @@ int verb_status(int argc, char **argv)
         }
         print_meters(programs[0].json, boot_ms);
         print_journal(programs[0].json);
+        print_scan(programs[0].fresh ? programs[0].json : NULL);
         print_sticks(programs[1].json);
     }
     for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {

@@ -2,9 +2,32 @@
 #include "app/config/scanned.h"
 
 #include "app/base/limits.h"
+#include "app/base/log.h"
 
 #include <stdio.h>
 #include <string.h>
+
+unsigned scanned_load_models(struct model **ret, unsigned size)
+{
+    auto_text struct text list = { 0 };
+    unsigned count = 0;
+    char *rest, *path;
+
+    if (model_list(&list) < 0 || list.size == 0) {
+        return 0;
+    }
+    rest = list.data;
+    while ((path = strsep(&rest, "\n")) && count < size) {
+        auto_problems struct problems problems = { 0 };
+
+        if (*path && model_load(path, &problems, &ret[count]) == 0) {
+            count++;
+        } else if (*path) {
+            log_warning("%s", problems_text(&problems));
+        }
+    }
+    return count;
+}
 
 void scanned_describe(struct text *ret, const struct scan_found *found)
 {

@@ -15,5 +15,8 @@
  */
 unsigned scanned_add(struct text *ret, const struct scan *scan, const char *bus, const char *port);
 
+/* All models but those that cannot be loaded, which is logged. The caller frees them. Returns how many. */
+unsigned scanned_load_models(struct model **ret, unsigned size);
+
 /* One thing that was found, in one line without its end: "address 3, 9600 8N1: schneider-iem2150". */
 void scanned_describe(struct text *ret, const struct scan_found *found);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "app/acquire/finder_private.h"
+
+#include "app/base/clock.h"
+#include "app/base/log.h"
+#include "app/config/scanned.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define AGAIN_US UINT64_C(1000000)  // a port that cannot be used is tried each second
+
+static int begin_scan(struct finder_port *port)
+{
+    const struct finder *finder = port->finder;
+
+    scan_free(TAKE(port->scan));
+    (void) pthread_mutex_lock(&port->mutex);
+    port->began_us = clock_monotonic_us();
+    (void) pthread_mutex_unlock(&port->mutex);
+    return scan_new(&(struct scan_setup){ .models = (const struct model *const *) finder->models,
+                                          .model_count = finder->model_count,
+                                          .tcp = port->endpoint.kind == ENDPOINT_TCP },
+                    &port->scan);
+}
+
+/* What others may know. */
+static void publish(struct finder_port *port, bool done)
+{
+    auto_text struct text line = { 0 };
+    char name[ENDPOINT_TEXT_SIZE];
+    bool news;
+
+    (void) pthread_mutex_lock(&port->mutex);
+    scan_get_progress(port->scan, &port->progress);
+    (void) scan_progress_text(port->scan, port->text);
+    news = scan_found_count(port->scan) > port->things;
+    if (news) {
+        port->things = scan_found_count(port->scan);
+        text_reset(&port->found);
+        port->meters = scanned_add(&port->found, port->scan, port->bus,
+                                   port->named ? NULL : endpoint_text(&port->endpoint, name));
+        port->found_us = clock_monotonic_us();
+    }
+    news |= done && !port->done;
+    port->done = done;
+    (void) pthread_mutex_unlock(&port->mutex);
+    if (news) {
+        port->finder->setup.changed(port->finder->setup.data);
+    }
+}
+
+/* Returns true if the thread is to end. */
+static bool wait_until(const struct finder_port *port, uint64_t until_us)
+{
+    uint64_t now_us = clock_monotonic_us();
+    struct pollfd stop = { .fd = port->stop_fd, .events = POLLIN };
+    int ms = until_us > now_us ? (int) MIN((until_us - now_us) / 1000 + 1, UINT64_C(60000)) : 0;
+
+    return poll(&stop, 1, ms) > 0;
+}
+
+static void run(void *data)
+{
+    struct finder_port *port = data;
+    uint64_t again_us = 0;
+    struct line *line = NULL;
+    int told = 0;
+
+    if (line_new(&port->endpoint, &(struct serial_setting){ 9600, 'N', 8, 1 }, &line) < 0
+        || sharing_apply(&port->sharing, line) < 0) {
+        line_close(line);
+        return;
+    }
+    while (!wait_until(port, again_us)) {
+        int r = scan_line_step(port->scan, line, 0, &again_us);
+
+        if (r < 0 && r != told) {
+            log_warning("looking for meters: %s", *line_problem(line) ? line_problem(line) : strerror(-r));
+        }
+        told = r < 0 ? r : 0;
+        again_us = r > 0 ? 0 : r < 0 ? clock_monotonic_us() + AGAIN_US : again_us;
+        if (again_us == UINT64_MAX && port->meters == 0) {
+            log_info("nothing answers on %s; looking again", port->bus);
+            again_us = begin_scan(port) < 0 ? UINT64_MAX : clock_monotonic_us() + AGAIN_US;
+            continue;
+        }
+        publish(port, again_us == UINT64_MAX);
+    }
+    line_close(line);
+}
+
+int finder_port_new(struct finder *finder, const struct endpoint *endpoint, const char *bus, bool named,
+                    const struct sharing *sharing, struct finder_port **ret)
+{
+    struct finder_port *port = calloc(1, sizeof(*port));
+    int r;
+
+    if (!port) {
+        return -ENOMEM;
+    }
+    port->finder = finder;
+    port->endpoint = *endpoint;
+    port->named = named;
+    port->sharing = *sharing;
+    port->joined = true;
+    (void) snprintf(port->bus, sizeof(port->bus), "%s", bus);
+    (void) pthread_mutex_init(&port->mutex, NULL);
+    port->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r = port->stop_fd < 0 ? -EMFILE : begin_scan(port);
+    if (r < 0) {
+        finder_port_free(port);
+        return r;
+    }
+
+    *ret = port;
+    return 0;
+}
+
+int finder_port_start(struct finder_port *port)
+{
+    int r = thread_start(&port->thread, "scan", run, port);
+
+    port->started = r == 0;
+    port->joined = r < 0;
+    return r;
+}
+
+void finder_port_free(struct finder_port *port)
+{
+    if (!port) {
+        return;
+    }
+    scan_free(port->scan);
+    text_clear(&port->found);
+    macros_close(&port->stop_fd);
+    (void) pthread_mutex_destroy(&port->mutex);
+    free(port);
+}
+
+uint64_t finder_search(struct finder_port *port, struct line *line, uint64_t until_us)
+{
+    uint64_t again_us;
+    int r;
+
+    if (port->done || port->finder->stopped || until_us == 0) {
+        return UINT64_MAX;
+    }
+    r = scan_line_step(port->scan, line, until_us, &again_us);
+    if (r > 0 || again_us == UINT64_MAX) {
+        publish(port, r == 0);
+    }
+    return r > 0 ? 0 : again_us;
+}

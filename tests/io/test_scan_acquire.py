@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""acquire without meters in its configuration: it looks for them, logs what it finds, and goes on looking in its pauses."""
+
+import time
+import unittest
+
+import harness
+from test_acquire import Case as AcquireCase
+
+INTERVAL_MS = 1000
+
+
+class Found(AcquireCase):
+    def begin(self, *meters, options=()):
+        arguments = [part for meter in meters for part in ("--model", meter)]
+        _, port = self.simulate(*arguments, "--pty", self.directory / "line", "--seed", "7", *options)
+        config = self.configure(f"[bus cellar]\nport = {port}\n", f"{INTERVAL_MS} ms")
+        self.began = time.monotonic()
+        return self.acquire(config)
+
+    def row_count(self, name):
+        try:
+            return len(self.rows(name))
+        except Exception:  # no journal, or no such meter there yet
+            return 0
+
+    def adopted(self):
+        path = self.state / "adopted.conf"
+        return path.read_text() if path.exists() else ""
+
+    def test_the_first_row_comes_within_a_minute_and_the_rest_without_a_lost_slice(self):
+        process = self.begin("schneider-iem2150:1@9600 8N1", "hiking-dds238-2-zn-s:2@9600 8N1",
+                             "schneider-pm5100:4@9600 8N1", "schneider-em1200:1@19200 8E1", options=("--collide",))
+        harness.wait_until(lambda: self.status().get("scan"), 20, "scan")
+        first = "schneider-iem2150-1"
+        harness.wait_until(lambda: self.row_count(first), 60, self.log.read_text())
+        harness.figure(f"acquire without configuration: first row after {time.monotonic() - self.began:.1f} s")
+        text = self.adopted()
+        self.assertIn("[meter schneider-iem2150-1]\nbus     = cellar\nmodel   = schneider-iem2150\naddress = 1\n", text)
+
+        scan = self.status()["scan"]
+        self.assertEqual(scan["state"], "running")
+        self.assertGreater(scan["left_s"], 60)
+        said = self.meterstick("status", "--run-dir", self.run_dir).stdout
+        self.assertRegex(said, r"scan +cellar: .* left")
+
+        for name in ("hiking-dds238-2-zn-s-2", "schneider-pm5100-4"):
+            harness.wait_until(lambda name=name: self.row_count(name) > 2, 120, name)
+        self.assertEqual(self.events("missed"), [])
+        times = [row[1] for row in self.rows(first)]
+        slices = sorted({round((at - times[0]) / INTERVAL_MS) for at in times})
+        self.assertEqual(slices, list(range(len(slices))), times)
+        self.assertGreater(len(slices), 10)
+        self.assertEqual(self.status()["state"], "running")
+
+        # What a person writes there is not written over.
+        (self.state / "adopted.conf").write_text(text + "# mine\n")
+        self.end(process)
+        self.assertEqual(self.adopted(), text + "# mine\n")
+
+    def test_a_display_is_found_and_logged(self):
+        process = self.begin("currentcost-cc128", options=("--period", "500ms"))
+        harness.wait_until(lambda: self.row_count("currentcost-cc128"), 60, self.log.read_text())
+        self.assertEqual(self.status()["scan"]["state"], "done")
+        self.end(process)
+
+    def test_where_nothing_is_it_goes_on_looking(self):
+        process = self.begin("schneider-iem2150:200")
+        scan = harness.wait_until(lambda: self.status().get("scan"), 20, "scan")
+        self.assertEqual(scan["found"], 0)
+        self.assertEqual(self.status()["state"], "starting")
+        self.assertEqual(self.adopted(), "")
+        self.end(process)
+
+
+if __name__ == "__main__":
+    unittest.main()
