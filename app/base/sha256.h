@@ -3,8 +3,8 @@
 
 /*
  * SHA-256 (FIPS 180-4) of bytes in memory: the name of what a person brought. Not for secrets. A library for it would
- * be libcrypto, 4.7 MB that nothing else here needs, or libgcrypt, which libsystemd brings along in one of the two Debian
- * releases only; the kernel's own needs a kind of socket that the sandbox refuses.
+ * be libcrypto, 4.7 MB that nothing else here needs, or libgcrypt, which libsystemd brings along in one of the two
+ * Debian releases only; the kernel's own needs a kind of socket that the sandbox refuses.
  */
 
 #include <stdbool.h>

@@ -23,7 +23,11 @@ static const char about[] =
     "  open-me.html   power and energy as pictures: written when the stick comes in, and\n"
     "                 once a day\n"
     "  status.txt     how the logger was when it last wrote here\n"
-    "  READ-ME.txt    this text\n";
+    "  READ-ME.txt    this text\n"
+    "\n"
+    "A file meterstick.conf in the root of this stick sets the logger up; RESULT.txt beside\n"
+    "it is the answer.\n"
+    "\n";
 
 static const char tables[] =
     "  <meter>/2026-11-20.csv      the readings of a meter on that day, local time\n"

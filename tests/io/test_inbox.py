@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import signal
 import tempfile
 import time
@@ -142,8 +143,9 @@ class Inbox(Case):
         self.assertEqual(bed.answer(second)["result"], "refused")
         self.assertEqual(bed.adopted(), good)
         self.assertEqual(bed.meters(), ["m1", "m2", "m3"])
-        sticks = bed.wait(lambda: [one for one in bed.status("stick")["sticks"] if one.get("configuration")], "its word")
-        self.assertEqual((sticks[0]["configuration"], sticks[0]["state"]), ("refused", "idle"))
+        sticks = bed.wait(lambda: [one for one in bed.status("stick").get("sticks", [])
+                                   if one["state"] == "idle" and "configuration" in one], "its word")
+        self.assertEqual(sticks[0]["configuration"], "refused")
         self.assertIn("see RESULT.txt", sticks[0]["error"])
 
         third = bed.put(good + "interval = 1 s\n")
@@ -187,6 +189,23 @@ class Inbox(Case):
         bed.acquire()
         self.assertIn("1 meter on 1 bus", bed.wait_result("ADOPTED"))
         bed.wait(lambda: bed.live() == ["m1"], "its meter")
+
+    def test_the_documents_example(self):
+        """docs/stick.md: its configuration is adopted, and its answer is what a misspelt one gets."""
+        text = (harness.SOURCE / "docs" / "stick.md").read_text()
+        example = re.search(r"^```ini\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+        answer = re.search(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+        bed = Appliance(self, self.directory, CARD)
+        (bed.state / "inbox").mkdir(parents=True)
+        bed.serve()
+        good = bed.put(example.replace("= /dev/ttyUSB0", f"= {self.slave.where}"))
+        bed.wait(bed.waiting, "it waits")
+        bed.acquire()
+        self.assertIn("1 meter on 1 bus", bed.wait_result("ADOPTED", good))
+        bed.wait(lambda: bed.live() == ["lathe"], "its meter")
+        bed.wait(lambda: "name = workshop" in (bed.state / "good.conf").read_text(), "it is kept")
+        bed.put(example.replace("= /dev/ttyUSB0", f"= {self.slave.where}").replace("address", "adress"))
+        self.assertTrue(bed.wait_result("REFUSED").replace("\r\n", "\n").startswith(answer), bed.result())
 
     def test_configure_no_takes_nothing_and_says_so(self):
         bed = Appliance(self, self.directory, self.card("configure = no\n").replace("burst = 5 s\nconfigure",

@@ -361,7 +361,8 @@ class Writing(PagesCase):
         self.assertEqual(raw.count(b"\n"), raw.count(b"\r\n"))
         text = raw.decode("ascii")
         for words in ("energy_active_import_wh", "Wh, watt-hours; a counter", "power_active_w", "kitchen", "boot-17.csv",
-                      "-r1", "EMPTY CELL", ".import --csv", "blue light", "open-me.html", "status.txt"):
+                      "-r1", "EMPTY CELL", ".import --csv", "blue light", "open-me.html", "status.txt",
+                      "RESULT.txt"):
             self.assertIn(words, text)
         self.assertLess(max(map(len, text.splitlines())), 100)
         # the line for SQLite as printed
