@@ -155,8 +155,10 @@ class Bed:
 
     def tell(self, what, words, do=None, within_s=RIGHT_MS / 1000, meanwhile=None):
         """Let it happen; it is so from now on. Wait until the lights say it. meanwhile: what they may say until then."""
-        meters = {"meters": "silent"} if "meters" in words else {}  # one of them before the other
-        span = self.time_line.now(what, words, int(1000 * within_s), dict(meters, **(meanwhile or {})))
+        between = {"meters": "silent"} if "meters" in words else {}  # one of them before the other
+        if "writing" in words:
+            between["writing"] = {"failed", "both"}  # acquire before stick, and a stick that is written at once
+        span = self.time_line.now(what, words, int(1000 * within_s), dict(between, **(meanwhile or {})))
 
         def right():
             shown = self.words()
