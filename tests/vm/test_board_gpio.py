@@ -48,7 +48,7 @@ class Board(harness.Case):
         random = harness.random_source()
         for way in ("library", "kernel", "any"):
             with self.subTest(way=way):
-                for _ in range(harness.share(100)):
+                for _ in range(harness.share(20)):
                     self.check_frames(way, [random_frame(random) for _ in range(5)])
 
     def check_frames(self, way, frames):
