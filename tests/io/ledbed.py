@@ -113,14 +113,14 @@ class Case(harness.Case):
         temporary.write_text(json.dumps(status))
         temporary.rename(self.run / f"{program}.json")
 
-    def start_leds(self, *more, record=True, environment=None, **options):
+    def start_leds(self, *more, record=True, environment=None, program=BIN / "meterstick-leds", **options):
         """Without the address at the start: what is seen is the status."""
         read_outs = () if "--read-outs" in more else ("--read-outs", "0")
         recorded = ("--record", self.record) if record else ()
         with open(self.log, "ab") as log:
             options.setdefault("stderr", log)
-            self.leds = self.start(BIN / "meterstick-leds", "--run-dir", self.run, "--state-dir", self.directory,
-                                   *recorded, *read_outs, *more, env=dict(os.environ, **(environment or {})), **options)
+            self.leds = self.start(program, "--run-dir", self.run, "--state-dir", self.directory, *recorded, *read_outs,
+                                   *more, env=dict(os.environ, **(environment or {})), **options)
         return self.leds
 
     def frames(self):

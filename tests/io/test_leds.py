@@ -132,14 +132,24 @@ class Leds(ledbed.Case):
         self.put("stick", **STICK)
         self.start_leds()
         self.wait_for_good()
-        before_s, begin_ms = cpu_seconds(self.leds), lights.now_ms()
+        before_s, begin_ms = running_seconds(self.leds), lights.now_ms()
         end = time.monotonic() + 2
         while time.monotonic() < end:
             self.put("stick", **STICK)
-        used = (cpu_seconds(self.leds) - before_s) / (lights.now_ms() - begin_ms) * 1000
+        used = (running_seconds(self.leds) - before_s) / (lights.now_ms() - begin_ms) * 1000
         self.assertLess(used, 0.3)  # 20 looks a second, with sanitizers
         self.put("stick", sticks=[{"id": "x", "state": "writing", "backlog": 5}])
         self.wait_for(lambda frame: frame["words"][2] == "writing", 5, "it is being written")
+
+    def test_while_nothing_changes_it_uses_next_to_nothing(self):
+        self.start_all_well()
+        self.start_leds(program=harness.PLAIN_BIN / "meterstick-leds")
+        self.wait_for_good()
+        before_s, begin = running_seconds(self.leds), time.monotonic()
+        time.sleep(5)
+        share = (running_seconds(self.leds) - before_s) / (time.monotonic() - begin)
+        harness.figure(f"leds, while nothing changes: {share:.3%} of a core")
+        self.assertLess(share, 0.01)  # 0.05 %; with sanitizers, beside other tests, more
 
     def test_the_run_directory_may_come_later_and_be_another_one(self):
         shutil.rmtree(self.run)
@@ -238,10 +248,9 @@ class NoBlinkt(ledbed.Case):  # fault 64
         self.assertIn("no header of a Raspberry Pi", self.by_hand("ip", status=1))
 
 
-def cpu_seconds(process):
-    """What it has used."""
-    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def running_seconds(process):
+    """What it has used of a processor."""
+    return int(pathlib.Path(f"/proc/{process.pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 if __name__ == "__main__":
