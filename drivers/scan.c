@@ -139,7 +139,16 @@ bool scan_still_stands(const struct scan *scan, unsigned index)
 static bool is_done_with(const struct scan *scan, const struct scan_pass *pass)
 {
     // what was found with the usual settings is not looked for with the others
-    return !pass->is_listed && has_meter(scan, scan->address);
+    if (!pass->is_listed && has_meter(scan, scan->address)) {
+        return true;
+    }
+    for (unsigned i = 0; i < scan->found_count; i++) {
+        if (scan->found[i].kind == SCAN_METER && scan->found[i].address == scan->address
+            && scan_same_setting(&scan->found[i].serial, &pass->serial)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void end(struct scan *scan)
@@ -165,6 +174,18 @@ static void go_to_next_address(struct scan *scan)
             scan->address = pass ? pass->first : 0;
         }
     } while (pass && pass->kind != SCAN_PASS_LISTEN && is_done_with(scan, pass));
+}
+
+void scan_know(struct scan *scan, const struct model *model, const struct serial_setting *serial, unsigned address)
+{
+    if (scan->found_count == FOUND_MAX) {
+        return;
+    }
+    scan->found[scan->found_count++] =
+        (struct scan_found){ .kind = SCAN_METER, .serial = *serial, .address = address, .model = model };
+    if (pass_of(scan) && pass_of(scan)->kind != SCAN_PASS_LISTEN && is_done_with(scan, pass_of(scan))) {
+        go_to_next_address(scan);
+    }
 }
 
 /* The model of a question behind the first, which is for all. */

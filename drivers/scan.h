@@ -20,6 +20,9 @@ struct scan;
 
 /* Errors: -ENOMEM. The models must outlive it; whatever else the setup points to need not. */
 int scan_new(const struct scan_setup *setup, struct scan **ret) MUST_CHECK;
+
+/* Before the first question: this meter was found by an earlier scan. */
+void scan_know(struct scan *scan, const struct model *model, const struct serial_setting *serial, unsigned address);
 void scan_free(struct scan *scan);
 void scan_freep(struct scan **scan);
 

@@ -253,10 +253,12 @@ static int make_reload(struct core *core)
 
 static int make_finder(struct core *core)
 {
-    if (core->config->meter_count > 0 || core->setup->card_hangs) {
+    if (core->setup->card_hangs || *core->setup->config_problem) {
         return 0;
     }
-    log_info("no configuration names a meter: looking for some");
+    if (core->config->meter_count == 0) {
+        log_info("no configuration names a meter: looking for some");
+    }
     return finder_new(&(struct finder_setup){ .config = core->config,
                                               .state_dir = core->setup->options->state_dir,
                                               .changed = on_change,

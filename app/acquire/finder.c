@@ -19,35 +19,114 @@
 #define HEADER                                                                                                     \
     "# Found by Meterstick where no configuration named a meter. Change what you like: then the search is over,\n" \
     "# and what stands here stays. 'meterstick scan' searches by hand.\n"
+#define GOES_ON "# The search goes on.\n"
+
+static void compose(struct finder *finder, struct text *ret);
+
+/* The buses of a configuration, without meters or with those that were found. */
+static int add_buses(struct finder *finder, const struct config *config)
+{
+    struct sharing sharing;
+
+    for (unsigned i = 0; i < config->bus_count && finder->port_count < FINDER_PORTS; i++) {
+        const struct bus_config *bus = &config->buses[i];
+        bool named = !bus->file || !text_ends(bus->file, "/" ADOPT_FILE);
+        struct finder_port *port;
+        int r;
+
+        sharing_decide(config, (int) i, &bus->port, &sharing);
+        r = finder_port_new(finder, &bus->port, bus->name, named, &sharing, &port);
+        if (r < 0) {
+            return r;
+        }
+        finder->ports[finder->port_count++] = port;
+        if (config->meter_count > 0) {
+            finder_port_resume(port, config, i);
+        }
+    }
+    return 0;
+}
+
+/* The next line that is no remark, "" at the end. */
+static const char *next_line(const char **text, size_t *ret_length)
+{
+    for (const char *line = *text; *line; line = *text) {
+        *ret_length = strcspn(line, "\n");
+        *text = line + *ret_length + (line[*ret_length] == '\n');
+        if (*line != '#' && *ret_length > 0) {
+            return line;
+        }
+    }
+    *ret_length = 0;
+    return *text;
+}
+
+/* Whether two texts say the same, whatever their remarks. */
+static bool says_same(const char *a, const char *b)
+{
+    for (;;) {
+        size_t a_length, b_length;
+        const char *a_line = next_line(&a, &a_length), *b_line = next_line(&b, &b_length);
+
+        if (a_length != b_length || memcmp(a_line, b_line, a_length) != 0) {
+            return false;
+        }
+        if (a_length == 0) {
+            return true;
+        }
+    }
+}
+
+/* adopted.conf, if a search wrote it that has not come to its end. */
+static bool load_unfinished(struct finder *finder)
+{
+    char path[PATH_SIZE];
+    size_t size;
+
+    return file_path(path, sizeof(path), finder->setup.state_dir, ADOPT_FILE) == 0
+           && file_read(path, MAX_FILE_SIZE, &finder->written, &size) == 0 && strstr(finder->written, GOES_ON);
+}
+
+/* Whether nobody has changed it since. */
+static bool resume(struct finder *finder, const struct config *config)
+{
+    auto_text struct text text = { 0 };
+
+    if (add_buses(finder, config) < 0) {
+        return false;
+    }
+    compose(finder, &text);
+    return says_same(text_string(&text), finder->written);
+}
 
 int finder_new(const struct finder_setup *setup, struct finder **ret)
 {
     struct finder *finder = calloc(1, sizeof(*finder));
-    struct sharing sharing;
-    int r = 0;
+    bool wanted;
+    int r;
 
     if (!finder) {
         return -ENOMEM;
     }
     finder->setup = *setup;
     finder->any_adapter = setup->config->bus_count == 0;
-    finder->model_count = scanned_load_models(finder->models, FINDER_MODELS);
-    r = finder->model_count == 0 ? -ENOENT : 0;
-    for (unsigned i = 0; i < setup->config->bus_count && r == 0 && finder->port_count < FINDER_PORTS; i++) {
-        const struct bus_config *bus = &setup->config->buses[i];
-
-        sharing_decide(setup->config, (int) i, &bus->port, &sharing);
-        r = finder_port_new(finder, &bus->port, bus->name, true, &sharing, &finder->ports[finder->port_count]);
-        finder->port_count += r == 0;
+    wanted = setup->config->meter_count == 0 || load_unfinished(finder);
+    finder->model_count = wanted ? scanned_load_models(finder->models, FINDER_MODELS) : 0;
+    r = wanted && finder->model_count == 0 ? -ENOENT : 0;
+    if (r == 0 && wanted && setup->config->meter_count > 0) {
+        wanted = resume(finder, setup->config);
+    } else if (r == 0 && wanted) {
+        r = add_buses(finder, setup->config);
     }
     finder->setup.config = NULL;  // it may be another one soon
-    if (r < 0 && finder->port_count == 0) {
+    if (r < 0 || !wanted) {
         finder_free(finder);
-        return r;
+        finder = NULL;
     }
-
-    *ret = finder;
-    return 0;
+    if (r == 0) {
+        *ret = finder;
+    }
+    return r;
 }
 
 void finder_free(struct finder *finder)
@@ -151,6 +230,7 @@ static bool is_changed(const struct finder *finder)
 static void compose(struct finder *finder, struct text *ret)
 {
     text_add(ret, HEADER);
+    text_add(ret, finder->ended ? "" : GOES_ON);
     for (unsigned i = 0; i < finder->port_count; i++) {
         struct finder_port *port = finder->ports[i];
 
@@ -196,6 +276,19 @@ static bool is_ripe(struct finder_port *port)
     return ripe;
 }
 
+/* Nothing more is to come, from no port. */
+static bool is_all_done(struct finder *finder)
+{
+    bool done = finder->port_count > 0;
+
+    for (unsigned i = 0; i < finder->port_count; i++) {
+        (void) pthread_mutex_lock(&finder->ports[i]->mutex);
+        done &= finder->ports[i]->done && finder->ports[i]->meters == finder->ports[i]->adopted;
+        (void) pthread_mutex_unlock(&finder->ports[i]->mutex);
+    }
+    return done;
+}
+
 bool finder_step(struct finder *finder)
 {
     bool ready = false;
@@ -224,6 +317,11 @@ bool finder_step(struct finder *finder)
             port->state = FINDER_HANDED;
         }
         ready |= port->state == FINDER_HANDED;
+    }
+    if (!ready && !finder->ended && is_all_done(finder)) {
+        finder->ended = true;
+        log_info("all has been looked for");
+        ready = finder->written;
     }
     return ready && adopt(finder);
 }

@@ -26,7 +26,10 @@ struct finder_setup {
     void *data;
 };
 
-/* Nothing is opened yet. Errors: -ENOMEM, -ENOENT there are no models */
+/*
+ * Nothing is opened yet. If the configuration has meters, which an earlier search found that did not come to its end,
+ * it goes on; else *ret is NULL. Errors: -ENOMEM, -ENOENT there are no models
+ */
 int finder_new(const struct finder_setup *setup, struct finder **ret) MUST_CHECK;
 void finder_free(struct finder *finder);
 

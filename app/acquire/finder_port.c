@@ -27,10 +27,9 @@ static int begin_scan(struct finder_port *port)
                     &port->scan);
 }
 
-/* What others may know. */
-static void publish(struct finder_port *port, bool done)
+/* What others may know. Returns whether something was found, or all is done. */
+static bool put_news(struct finder_port *port, bool done)
 {
-    auto_text struct text line = { 0 };
     char name[ENDPOINT_TEXT_SIZE];
     bool news;
 
@@ -48,7 +47,12 @@ static void publish(struct finder_port *port, bool done)
     news |= done && !port->done;
     port->done = done;
     (void) pthread_mutex_unlock(&port->mutex);
-    if (news) {
+    return news;
+}
+
+static void publish(struct finder_port *port, bool done)
+{
+    if (put_news(port, done)) {
         port->finder->setup.changed(port->finder->setup.data);
     }
 }
@@ -127,6 +131,32 @@ int finder_port_start(struct finder_port *port)
     port->started = r == 0;
     port->joined = r < 0;
     return r;
+}
+
+static const struct model *model_called(const struct finder *finder, const char *id)
+{
+    for (unsigned i = 0; i < finder->model_count; i++) {
+        if (text_equal(finder->models[i]->id, id)) {
+            return finder->models[i];
+        }
+    }
+    return NULL;
+}
+
+void finder_port_resume(struct finder_port *port, const struct config *config, unsigned bus)
+{
+    for (unsigned i = 0; i < config->meter_count; i++) {
+        const struct meter_config *meter = &config->meters[i];
+        const struct model *model = meter->model ? model_called(port->finder, meter->model->id) : NULL;
+
+        if (meter->bus == bus && model) {
+            scan_know(port->scan, model, &meter->serial, meter->address);
+        }
+    }
+    port->state = FINDER_HANDED;
+    port->started = port->joined = true;
+    (void) put_news(port, false);  // the core knows: it asked
+    port->adopted = port->meters;
 }
 
 void finder_port_free(struct finder_port *port)

@@ -45,12 +45,16 @@ struct finder {
     struct finder_port *ports[FINDER_PORTS];
     unsigned port_count;
     bool any_adapter;
+    bool ended;                      // all ports are done, and adopted.conf says so
     char *written;                   // adopted.conf as it was written last; NULL: not yet
     atomic_bool stopped;
 };
 
 int finder_port_new(struct finder *finder, const struct endpoint *endpoint, const char *bus, bool named,
                     const struct sharing *sharing, struct finder_port **ret) MUST_CHECK;
+
+/* Its bus exists already: go on in its pauses, with what was found before. */
+void finder_port_resume(struct finder_port *port, const struct config *config, unsigned bus);
 
 /* Begin to search. Errors: -EAGAIN, -ENOMEM; it may be tried again */
 int finder_port_start(struct finder_port *port) MUST_CHECK;

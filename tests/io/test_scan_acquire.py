@@ -58,6 +58,27 @@ class Found(AcquireCase):
         self.end(process)
         self.assertEqual(self.adopted(), text + "# mine\n")
 
+    def test_a_restart_goes_on_and_a_person_ends_it(self):
+        process = self.begin("schneider-iem2150:1@9600 8N1", "hiking-dds238-2-zn-s:3@9600 8N1")
+        harness.wait_until(lambda: "hiking-dds238-2-zn-s-3" in self.adopted(), 90, self.log.read_text())
+        self.end(process)
+        text = self.adopted()
+        self.assertIn("# The search goes on.\n", text)
+
+        process = self.acquire(self.directory / "meterstick.conf")
+        harness.wait_until(lambda: self.status().get("state") == "running" and self.status().get("scan"), 30, "scan")
+        self.assertEqual(self.status()["scan"]["found"], 2)
+        harness.wait_until(lambda: "address 5" in self.status()["scan"]["ports"][0]["text"], 60, "going on")
+        self.end(process)
+        self.assertEqual(self.adopted(), text)  # found once
+
+        (self.state / "adopted.conf").write_text(text.replace("[meter hiking", "label = mine\n[meter hiking"))
+        process = self.acquire(self.directory / "meterstick.conf")
+        harness.wait_until(lambda: self.status().get("state") == "running" and self.status()["pid"] == process.pid, 30,
+                           "running")
+        self.assertNotIn("scan", self.status())
+        self.end(process)
+
     def test_a_display_is_found_and_logged(self):
         process = self.begin("currentcost-cc128", options=("--period", "500ms"))
         harness.wait_until(lambda: self.row_count("currentcost-cc128"), 60, self.log.read_text())
