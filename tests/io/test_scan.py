@@ -7,6 +7,7 @@ import time
 import unittest
 
 import harness
+import registers
 
 # As each is delivered; 30 meters on one line
 METERS = (("schneider-iem2150", "1-4", "9600 8N1"), ("schneider-pm5100", "5-7", "9600 8N1"),
@@ -100,6 +101,36 @@ class Scan(harness.Case):
         models = found(result.stdout)
         self.assertTrue(set(models.values()) <= {("schneider-iem2150", "9600 8N1")}, result.stdout)
         self.assertGreaterEqual(len(models), 2, result.stdout + result.stderr)
+
+    def test_an_independent_slave_whose_other_registers_mean_nothing(self):
+        phases = {f"{name}_l{phase}{end}": value for phase in (1, 2, 3) for name, end, value in
+                  (("voltage", "_n", 230.5), ("current", "", 2.0), ("power_active", "", 400.0))}
+        units = {1: registers.registers("schneider-iem2150", {
+                     "meter_model": "iEM2150", "manufacturer": "Schneider Electric", "voltage": 230.1, "current": 5.0,
+                     "power_active": 1100.0, "power_reactive": 300.0, "power_factor": 0.96, "frequency": 49.98,
+                     "energy_active_import": 123456.0}),
+                 2: registers.registers("hiking-dds238-2-zn-s", {
+                     "voltage": 231.0, "current": 1.0, "power_active": 230.0, "frequency": 50.0, "power_factor": 0.99,
+                     "energy_active_total": 5000.0, "energy_active_import": 4000.0, "energy_active_export": 1000.0,
+                     "settings": 0x0201}),
+                 5: registers.registers("schneider-em6400", {
+                     **phases, "power_active_total": 1200.0, "power_apparent_total": 1250.0,
+                     "power_reactive_total": 350.0, "power_factor_avg": 0.96, "frequency": 50.1,
+                     "energy_active_import": 7e6})}
+        port = self.pymodbus_slave("rtu", units)
+        result = self.scan(port, "--serial", "9600 8N1", "--addresses", "1-6", "--timeout", "200ms", status=0,
+                           timeout=120)
+        self.assertEqual({address: model for address, (model, _) in found(result.stdout).items()},
+                         {1: "schneider-iem2150", 2: "hiking-dds238-2-zn-s", 5: "schneider-em6400"}, result.stdout)
+
+    def test_a_meter_on_the_network(self):
+        port = self.pymodbus_slave("tcp", {1: registers.registers("schneider-pm8000", {
+            "meter_model": "PM8240", "power_active_total": 900.0, "power_active_l1": 300.0, "power_active_l2": 300.0,
+            "power_active_l3": 300.0, "power_apparent_total": 950.0, "power_reactive_total": 304.0, "frequency": 50.0,
+            "voltage_l1_n": 230.0, "voltage_l2_n": 230.0, "voltage_l3_n": 230.0})})
+        result = self.scan(port, "--addresses", "1-3", "--timeout", "200ms", status=0)
+        self.assertIn("model   = schneider-pm8000\naddress = 1\n", result.stdout)
+        self.assertNotIn("serial", result.stdout)
 
     def test_it_never_writes(self):
         source = (harness.SOURCE / "drivers" / "modbus_frame.h").read_text()
