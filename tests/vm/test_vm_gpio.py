@@ -260,7 +260,7 @@ class Programs(Bed):
     def recorded(self):
         return [json.loads(line) for line in self.guest.pull("/tmp/frames").decode().split("\n")[:-1]]
 
-    def test_leds_goes_on_without_its_chip_and_takes_it_up_again(self):
+    def test_leds_goes_on_without_its_chip_and_takes_it_up_again(self):  # fault 64
         pid = self.begin("meterstick leds --read-outs 0 --blinkt --record /tmp/frames")
         self.guest.wait("test -s /tmp/frames")
         self.chips.load(PI)
