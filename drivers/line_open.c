@@ -99,6 +99,19 @@ static int follow_adapter(struct endpoint *endpoint, char *path, size_t size, st
     return -ENOENT;
 }
 
+/* "auto" was an adapter that somebody plugged in: while that is away, it is not one of the board's own UARTs. */
+static int stay_with_usb(const struct endpoint *endpoint, const char *path, struct text *problem)
+{
+    char other[SERIAL_NAME_SIZE];
+
+    if (*endpoint->adapter == '\0' || serial_name("", path, other, sizeof(other)) != -ENOENT) {
+        return 0;
+    }
+    text_addf(problem, "the adapter is gone (%s), and %s is not taken for it; to use that, name it as the port",
+              endpoint->adapter, path);
+    return -ENOENT;
+}
+
 static int open_serial(struct endpoint *endpoint, const struct serial_setting *setting, struct text *problem)
 {
     char path[PATH_SIZE];
@@ -110,7 +123,11 @@ static int open_serial(struct endpoint *endpoint, const struct serial_setting *s
     if (r < 0) {
         return r;
     }
-    r = endpoint->kind == ENDPOINT_SERIAL ? follow_adapter(endpoint, path, sizeof(path), problem) : 0;
+    if (endpoint->kind == ENDPOINT_SERIAL) {
+        r = follow_adapter(endpoint, path, sizeof(path), problem);
+    } else if (endpoint->kind == ENDPOINT_AUTO) {
+        r = stay_with_usb(endpoint, path, problem);
+    }
     if (r < 0) {
         return r;
     }
@@ -123,7 +140,7 @@ static int open_serial(struct endpoint *endpoint, const struct serial_setting *s
     if (r < 0) {
         return r;
     }
-    if (endpoint->kind == ENDPOINT_SERIAL
+    if ((endpoint->kind == ENDPOINT_SERIAL || endpoint->kind == ENDPOINT_AUTO)
         && serial_name("", path, endpoint->adapter, sizeof(endpoint->adapter)) < 0) {
         endpoint->adapter[0] = '\0';
     }

@@ -49,7 +49,7 @@ struct endpoint {
     char service[8];         // port number
     bool rs485_kernel;       // the kernel's driver turns the transceiver round; not a part of the text
 
-    /* Of ENDPOINT_SERIAL, what line_open_endpoint() remembers. */
+    /* Of ENDPOINT_SERIAL and ENDPOINT_AUTO, what line_open_endpoint() remembers. */
     char adapter[SERIAL_NAME_SIZE];  // the name that stays of the adapter that was opened; "" none yet
     uint64_t missed_us;      // since when another one has its device; 0: none has
 };
