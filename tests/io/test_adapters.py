@@ -285,6 +285,22 @@ class Machine(Case):
         self.assertRegex(log, r"told of a port\n.*bus 'a' can be used again")
         self.check_rows(a=227.7)
 
+    def test_auto_stays_with_the_adapter_though_the_board_has_a_uart(self):  # fault 13
+        here, board = self.meters(230, 231)
+        self.machine.solder("ttyS0", board.plug())
+        self.machine.plug("ttyUSB0", "1-1.2", here.plug(), "A50285BI")
+        process = self.acquire(self.configure(self.buses(a="auto")))
+        self.wait_new_row("a")
+        for name in ("ttyUSB1", "ttyUSB0"):
+            self.machine.unplug("ttyUSB0" if name == "ttyUSB1" else "ttyUSB1")
+            here.unplug()
+            harness.wait_until(lambda: "ttyS0 is not taken for it" in self.log.read_text(), 30, "it is missed")
+            self.machine.plug(name, "1-1.2", here.plug(), "A50285BI")
+            self.wait_new_row("a")
+            self.log.write_text("")
+        self.end(process)
+        self.check_rows(a=230)
+
     def test_without_udev_the_same_takes_a_second_longer(self):
         (meter,) = self.meters(227.7)
         self.machine.plug("ttyUSB0", "1-1.2", meter.plug(), "FTA")

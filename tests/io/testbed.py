@@ -48,6 +48,10 @@ class Testbed:
         """An adapter with one port, whose other end is behind a pty; udev says so."""
         self._ask(do="plug", name=name, socket=socket, pty=pty, number=number, product=product, interface=interface)
 
+    def solder(self, name, pty):
+        """A UART of the board's own."""
+        self._ask(do="solder", name=name, pty=pty)
+
     def unplug(self, name):
         self._ask(do="unplug", name=name)
 
@@ -83,6 +87,10 @@ class Machine:
         tty = self.testbed.add_device("tty", name, port, [], ["DEVNAME", f"/dev/{name}"])  # says "add"
         os.symlink("..", f"{self.directory}{tty}/device")
         self.plugged[name] = (tty, port, place, device)
+
+    def solder(self, name, pty):
+        os.symlink(pty, f"{self.directory}/dev/{name}")
+        self.testbed.add_device("tty", name, None, ["type", "4"], ["DEVNAME", f"/dev/{name}"])
 
     def unplug(self, name):
         os.unlink(f"{self.directory}/dev/{name}")
