@@ -211,7 +211,8 @@ class Told(harness.Case):
         self.manager.settimeout(30)
 
     def begin(self, program, *arguments):
-        environment = dict(os.environ, NOTIFY_SOCKET=str(self.directory / "notify"), METERSTICK_MODELS=str(harness.MODELS))
+        environment = dict(os.environ, NOTIFY_SOCKET=str(self.directory / "notify"),
+                           METERSTICK_MODELS=str(harness.MODELS))
         return self.start(harness.BIN / f"meterstick-{program}", "--state-dir", self.state, "--run-dir", self.run_dir,
                           *arguments, env=environment)
 
