@@ -64,16 +64,24 @@ class TimeLine:
         return self.spans[-1]
 
     def check(self, frames, end_ms):
-        """All that was shown until then. Raises AssertionError with the first lie."""
+        """All that was shown until then. Raises AssertionError with the first lie. Returns [(ms until right, what)]."""
+        late = []
         ends_ms = [span.begin_ms for span in self.spans[1:]] + [end_ms]
         befores = [None] + [span.words for span in self.spans[:-1]]
         for span, until_ms, before in zip(self.spans, ends_ms, befores):
             for pixel in span.words:
-                check_pixel(frames, span, until_ms, before, pixel)
+                late_ms = check_pixel(frames, span, until_ms, before, pixel)
+                if span.within_ms == RIGHT_MS:
+                    late.append((late_ms, f"{pixel}: {span.what}"))
+        return late
 
 
 def check_pixel(frames, span, until_ms, before, pixel):
-    """before: the words of the span before, None if there is none: then anything may come until it is right."""
+    """
+    Returns how long it took. before: the words of the span before, None if there is none: then anything may come until it
+    is right.
+    """
+    late_ms = 0
     allowed, index, right, by_chance = span.words[pixel], PIXELS.index(pixel), False, False
     between = before and before[pixel] | allowed | span.meanwhile.get(pixel, set())
     for begin_ms, _, word in runs_of(frames, lambda frame: frame["words"][index], span.begin_ms, until_ms):
@@ -81,6 +89,7 @@ def check_pixel(frames, span, until_ms, before, pixel):
         if word in allowed:
             if not right and begin_ms > span.begin_ms + span.within_ms:
                 raise AssertionError(f"{what}: too late")
+            late_ms = late_ms if right else begin_ms - span.begin_ms
             right = True
             by_chance = before and word in before[pixel] and (by_chance or begin_ms == span.begin_ms)
         elif right and by_chance and word in between and begin_ms <= span.begin_ms + span.within_ms:
@@ -91,6 +100,7 @@ def check_pixel(frames, span, until_ms, before, pixel):
             raise AssertionError(f"{what}: neither what was nor what is ({sorted(allowed)})")
     if not right and until_ms > span.begin_ms + span.within_ms:
         raise AssertionError(f"{pixel} is never right ({sorted(allowed)}) after \"{span.what}\"")
+    return late_ms
 
 
 def colours_of(pixel, word):

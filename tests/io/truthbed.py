@@ -185,9 +185,10 @@ class Bed:
         time.sleep(seconds)
 
     def check(self):
+        """Returns [(ms until right, what)]."""
         frames, end_ms = self.frames(), lights.now_ms()
-        self.time_line.check(frames, end_ms)
         timeline.check_colours(frames, end_ms, self.asleep)
+        return self.time_line.check(frames, end_ms)
 
 
 # As little entitled to a processor as `stick`: when, in boot ms, 20 ms of one took more than half a second.
@@ -244,6 +245,12 @@ class Cases:
                 cls.results = {function.__name__: [(job, pool.submit(run_one, function, job, bed, pulse)) for job in jobs]
                                for function, jobs, bed in cases.all}
 
+            @classmethod
+            def tearDownClass(cls):
+                late = [late for jobs in cls.results.values() for _, future in jobs if not future.exception()
+                        for late in future.result()]
+                harness.figure(f"lights: right after {max(late)[0] / 1000:.1f} s at most ({max(late)[1]})")
+
         for function, _, _ in cases.all:
             setattr(Truth, function.__name__, collect_test(function))
         Truth.__name__ = Truth.__qualname__ = name
@@ -263,12 +270,12 @@ def run_one(function, job, options, pulse, attempts=3):
     """What failed while a process of low priority got next to no processor is tried again, when others have ended."""
     begin_ms = lights.now_ms()
     try:
-        run_once(function, job, options)
+        return run_once(function, job, options)
     except AssertionError:
         if attempts == 1 or not pulse.was_late(begin_ms):
             raise
         print(f"{function.__name__}{job}: there was no processor, once more", file=sys.stderr, flush=True)
-        run_one(function, job, options, pulse, attempts - 1)
+        return run_one(function, job, options, pulse, attempts - 1)
 
 
 def run_once(function, job, options):
@@ -276,7 +283,7 @@ def run_once(function, job, options):
         bed = Bed(directory, **options)
         try:
             function(unittest.TestCase(), bed, *job)
-            bed.check()
+            return bed.check()
         except unittest.SkipTest:
             raise
         except Exception as error:
