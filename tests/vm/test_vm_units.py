@@ -85,24 +85,24 @@ class Stopped(unitbed.Bed):
         self.guest.run(f"kill -STOP {pids['acquire']} {pids['stick']}")
         for name in ("acquire", "stick"):
             late_ms = self.wait_words(since_ms=begin_ms, **STOPPED[name])
-            self.assertLess(late_ms, LIGHT_MS, f"the light of {name}")
+            self.assertLess(late_ms, stickbed.limit(LIGHT_MS), f"the light of {name}")
+
+        leds_ms = self.guest.boot_ms()
+        self.guest.run(f"kill -STOP {pids['leds']}")
+        self.wait_new("leds", pids["leds"], 60)
+        self.check_barked("leds", leds_ms, 10)
+        frames = [frame for frame in self.frames() if frame["boot_ms"] > leds_ms]
+        farewell = next(number for number, frame in enumerate(frames) if frame["pixels"] == FAREWELL)
+        self.assertLess(frames[farewell]["boot_ms"] - leds_ms, stickbed.limit(LIGHT_MS))
+        self.assertLess(farewell, 2, "it stands still, and may have drawn once before it did")
+
         for name in ("acquire", "stick"):
             self.wait_new(name, pids[name], 90)
             self.check_barked(name, begin_ms, 40)
         again_ms = int(self.show("acquire", "ExecMainStartTimestampMonotonic")[0]) / 1000
         self.assertNotIn(PURPLE, [frame["pixels"][0] for frame in self.frames()
-                                  if begin_ms + LIGHT_MS < frame["boot_ms"] < again_ms])
-        self.wait_well()
-        self.wait_words(program="running", meters="all read", writing="no", stick="none")
-
-        begin_ms = self.guest.boot_ms()
-        self.guest.run(f"kill -STOP {pids['leds']}")
-        self.wait_new("leds", pids["leds"], 60)
-        self.check_barked("leds", begin_ms, 10)
-        frames = [frame for frame in self.frames() if frame["boot_ms"] > begin_ms]
-        self.assertEqual(frames[0]["pixels"], FAREWELL, frames[:3])
-        self.assertLess(frames[0]["boot_ms"] - begin_ms, LIGHT_MS)
-        self.wait_well()
+                                  if begin_ms + stickbed.limit(LIGHT_MS) < frame["boot_ms"] < again_ms])
+        self.wait_words(60, program="running", meters="all read", writing="no", stick="none")
         for name in UNITS:
             self.stop_unit(name)
         self.check_journal([seq])
@@ -124,16 +124,21 @@ class Memory(unitbed.Bed):
         stick = self.make("exfat")
         self.wait_served(self.plug(stick))
         seqs = []
-        for name in UNITS:
+        for names in ("acquire", "stick"), ("leds",):
             seqs.append(self.committed_seq())
-            limit, pid, begin_ms = self.show(name, "MemoryMax")[0], self.pid(name), self.guest.boot_ms()
-            self.limit_memory(name, "64K")  # less than its first process has
-            self.wait_until(lambda: int(self.show(name, "NRestarts")[0]) > 1, 60, f"{name} is tried again")
-            if name != "leds":
-                late_ms = self.wait_words(since_ms=begin_ms, **STOPPED[name])
-                self.assertLess(late_ms, LIGHT_MS, f"the light of {name}")
-            self.limit_memory(name, limit)
-            self.wait_new(name, pid)
+            pids, begin_ms = {name: self.pid(name) for name in names}, self.guest.boot_ms()
+            limits = {name: self.show(name, "MemoryMax")[0] for name in names}
+            for name in names:
+                self.limit_memory(name, "64K")  # less than its first process has
+            for name in names:
+                self.wait_until(lambda: int(self.show(name, "NRestarts")[0]) > 1, 60, f"{name} is tried again")
+                if name in STOPPED:
+                    late_ms = self.wait_words(since_ms=begin_ms, **STOPPED[name])
+                    self.assertLess(late_ms, stickbed.limit(LIGHT_MS), f"the light of {name}")
+            for name in names:
+                self.limit_memory(name, limits[name])
+            for name in names:
+                self.wait_new(name, pids[name])
             self.wait_well()
         self.assertNotEqual(self.guest.run("dmesg | grep -c 'Memory cgroup out of memory'"), "0")
         self.wait_caught_up()
@@ -145,7 +150,7 @@ class Memory(unitbed.Bed):
 
 class Clock(unitbed.Bed):
     def test_55_and_58_the_clock_is_set_and_nobody_is_late_or_killed(self):
-        self.begin(interval_ms=500)
+        self.begin()
         stick = self.make("fat32")
         self.wait_served(self.plug(stick))
         years = 50 * 366 * 86400
@@ -153,14 +158,16 @@ class Clock(unitbed.Bed):
                                (-5, "known"), (86397, "known"), (-86397, "known")):
             begin_ms = self.guest.boot_ms()
             self.guest.run(f"date -s @$(($(date +%s) + {seconds}))")
-            time.sleep(2)
-            self.assertLess(self.wait_words(since_ms=begin_ms, clock=clock), LIGHT_MS, seconds)
+            time.sleep(1)
+            self.assertLess(self.wait_words(since_ms=begin_ms, clock=clock), stickbed.limit(LIGHT_MS), seconds)
         self.wait_caught_up()
         self.wait_well()
+        quiet = stickbed.limit(1) == 1  # else one may be silent for so long that it counts as dead
         words = [frame["words"] for frame in self.frames()]
         begin = next(number for number, each in enumerate(words) if each[:2] == ["running", "all read"])
-        self.assertEqual({tuple(each[:2]) for each in words[begin:]}, {("running", "all read")}, self.log())
-        self.finish(stick)
+        if quiet:
+            self.assertEqual({tuple(each[:2]) for each in words[begin:]}, {("running", "all read")}, self.log())
+        self.finish(stick, slices=quiet)
 
 
 class Plugged(unitbed.Bed):
@@ -176,12 +183,12 @@ class Plugged(unitbed.Bed):
         stick = self.make("fat32")
         self.wait_served(self.plug(stick, 4))
         for _ in range(harness.share(20)):
-            time.sleep(self.random.uniform(0, 6))
+            time.sleep(self.random.uniform(0, 3))
             begin_ms = self.guest.boot_ms()
             for pull in self.random.sample((lambda: self.pull(stick), lambda: self.guest.unplug_adapter("one")), 2):
                 pull()
             late_ms = self.wait_words(since_ms=begin_ms, meters="failed", stick="none")
-            self.assertLess(late_ms, LIGHT_MS)
+            self.assertLess(late_ms, stickbed.limit(LIGHT_MS))
             mark = self.plug(stick, 4)
             self.guest.plug_adapter("one", slave, 1, "FTA")
             self.wait_served(mark)
@@ -242,7 +249,8 @@ class Asked(unitbed.Bed):
             self.stop_unit(name)
             self.assertLess(self.guest.boot_ms() - begin_ms, stickbed.limit(5000), name)
             if name == "acquire" and "leds" in self.pids:
-                self.assertLess(self.wait_words(since_ms=begin_ms, program="dead", meters="failed"), LIGHT_MS)
+                late_ms = self.wait_words(since_ms=begin_ms, program="dead", meters="failed")
+                self.assertLess(late_ms, stickbed.limit(LIGHT_MS))
         self.assertEqual(self.frames()[-1]["pixels"], FAREWELL)
         self.check_journal(seqs)
 
