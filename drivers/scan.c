@@ -29,6 +29,8 @@ struct scan {
     unsigned attempts, damaged;        // at the question at hand
     uint64_t until_us;                 // nothing is asked before
     uint64_t put_off_us;               // since when there was no time for the question; 0: there was
+    uint64_t pause_us;                 // the longest that there was for a question lately
+    bool pauses_are_known;
     uint32_t latency_us;               // of who answers, the longest
     bool exact;                        // of requests: a longer one says nothing
 
@@ -303,10 +305,16 @@ static uint32_t answer_timeout_us(const struct scan *scan)
     return scan->attempts > 0 ? ANSWER_US : MIN(MAX(4 * scan->latency_us, ANSWER_LEAST), ANSWER_US);
 }
 
-bool scan_put_off(struct scan *scan, uint64_t now_us)
+bool scan_put_off(struct scan *scan, uint64_t now_us, uint64_t wanted_us, uint64_t pause_us)
 {
+    scan->pause_us = MAX(scan->pause_us, pause_us);
     scan->put_off_us = scan->put_off_us ? scan->put_off_us : now_us;
-    return now_us - scan->put_off_us > PUT_OFF_US;
+    if (now_us - scan->put_off_us > PUT_OFF_US) {
+        scan->pause_us = pause_us;  // there was a longer one, but there is none any more
+        scan->pauses_are_known = true;
+        return true;
+    }
+    return scan->pauses_are_known && wanted_us > scan->pause_us && pause_us >= scan->pause_us / 4 * 3;
 }
 
 enum scan_step scan_next(struct scan *scan, uint64_t now_us, struct scan_question *ret)

@@ -43,8 +43,11 @@ struct scan_question {
 /* What is to be done now. Asking again without an answer gives the same. */
 enum scan_step scan_next(struct scan *scan, uint64_t now_us, struct scan_question *ret);
 
-/* There was no time for it. Whether that has been so for so long that it should be asked with a shorter time-out. */
-bool scan_put_off(struct scan *scan, uint64_t now_us);
+/*
+ * There is no time for it: it wants so much, and there is so much. Whether it should be asked all the same, with a
+ * shorter time-out, because no pause is longer.
+ */
+bool scan_put_off(struct scan *scan, uint64_t now_us, uint64_t wanted_us, uint64_t pause_us);
 
 /*
  * What came of it: r and result of line_transact(), words of the request. r may be -ENODEV and the like: then the same

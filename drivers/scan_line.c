@@ -98,7 +98,8 @@ static bool fit(struct scan *scan, struct scan_question *question, uint64_t now_
     if (end_us <= until_us) {
         return true;
     }
-    if (!scan_put_off(scan, now_us) || until_us + question->timeout_us < end_us + LEAST_US) {
+    if (!scan_put_off(scan, now_us, end_us - now_us, until_us > now_us ? until_us - now_us : 0)
+        || until_us + question->timeout_us < end_us + LEAST_US) {
         return false;
     }
     question->timeout_us -= (uint32_t) (end_us - until_us);

@@ -2,8 +2,9 @@
 // link: ms_drivers
 #include "tests/test.h"
 
+#include "app/base/clock.h"
 #include "app/base/macros.h"
-#include "drivers/scan.h"
+#include "drivers/scan_line.h"
 
 #include <errno.h>
 
@@ -273,7 +274,55 @@ static void test_damage_at_each_attempt_is_a_clash_and_a_port_that_is_gone_is_no
     unload(&models);
 }
 
+/* The port is not there, so that asking shows as an error. */
+static void test_a_question_that_would_not_be_over_in_time_is_not_asked(void)
+{
+    uint64_t until_us = clock_monotonic_us() + 300000, again_us = 0;
+    struct scan_question question = { .serial = { 9600, 'N', 8, 1 }, .request.count = 2, .timeout_us = 150000 };
+    struct endpoint endpoint;
+    struct line *line = NULL;
+    struct scan *scan = NULL;
+    struct models models;
+    struct scan_setup setup;
+
+    load(&models);
+    setup = setup_of(&models);
+    CHECK_EQ(scan_new(&setup, &scan), 0);
+    CHECK_EQ(endpoint_parse("/dev/there-is-no-such-port", &endpoint, NULL), 0);
+    CHECK_EQ(line_new(&endpoint, &question.serial, &line), 0);
+    CHECK_EQ(scan_line_step(scan, line, until_us, &again_us), 0);  // it may take half a second
+    CHECK_EQ(again_us, until_us);
+    CHECK_EQ(scan_line_step(scan, line, clock_monotonic_us() + 5000000, &again_us), -ENOENT);
+    CHECK(scan_line_worst_us(&question) > 150000 + 50000);
+    CHECK(scan_line_worst_us(&question) < 350000);
+    line_close(line);
+    scan_free(scan);
+    unload(&models);
+}
+
+/* Where pauses are shorter than a time-out, the longest that there are must do. */
+static void test_short_pauses_are_used_after_a_while(void)
+{
+    struct scan *scan = NULL;
+    struct models models;
+    struct scan_setup setup;
+
+    load(&models);
+    setup = setup_of(&models);
+    CHECK_EQ(scan_new(&setup, &scan), 0);
+    CHECK(!scan_put_off(scan, 1000000, 600000, 400000));
+    CHECK(!scan_put_off(scan, 3000000, 600000, 400000));
+    CHECK(scan_put_off(scan, 5000000, 600000, 400000));
+    scan_answer(scan, 5000000, -ETIMEDOUT, &(struct line_result){ 0 }, NULL);
+    CHECK(scan_put_off(scan, 6000000, 600000, 390000));   // known now: a whole pause at once,
+    CHECK(!scan_put_off(scan, 6100000, 600000, 200000));  // but not the rest of one,
+    CHECK(!scan_put_off(scan, 6200000, 300000, 250000));  // nor what would fit into the next
+    scan_free(scan);
+    unload(&models);
+}
+
 TESTS(test_defaults_at_the_first_address_come_first, test_a_whole_scan_takes_a_known_time,
       test_a_model_is_told_by_its_identity, test_values_must_agree_with_each_other,
       test_a_map_that_has_all_of_another_is_preferred, test_silence_ends_as_foreseen,
-      test_damage_at_each_attempt_is_a_clash_and_a_port_that_is_gone_is_nothing)
+      test_damage_at_each_attempt_is_a_clash_and_a_port_that_is_gone_is_nothing,
+      test_a_question_that_would_not_be_over_in_time_is_not_asked, test_short_pauses_are_used_after_a_while)
