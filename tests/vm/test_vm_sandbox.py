@@ -75,8 +75,8 @@ ATTEMPTS = {
 REFUSED = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EAFNOSUPPORT, errno.ENOENT}
 
 # Forbidden, tried by a program, and of no consequence: a directory gives its group, and the unit has Nice=
-HARMLESS = {"acquire": "fchown", "stick": "setpriority", "leds": ""}
-KILLING = "[Service]\nSystemCallErrorNumber=kill\nSystemCallFilter={}\n"
+HARMLESS = {"acquire": "SystemCallFilter=fchown\n", "stick": "SystemCallFilter=setpriority\n", "leds": ""}
+KILLING = "[Service]\nSystemCallErrorNumber=kill\n"
 
 
 def setUpModule():
@@ -133,7 +133,7 @@ class AtWork(unitbed.Bed):
     def kill_who_tries(self):
         """Instead of an error: whoever calls what its unit forbids ends, and is seen to."""
         for name in UNITS:
-            self.guest.push(f"{self.drop_ins}/{unit(name)}.d/kill.conf", KILLING.format(HARMLESS[name]))
+            self.guest.push(f"{self.drop_ins}/{unit(name)}.d/kill.conf", KILLING + HARMLESS[name])
         self.guest.run("systemctl daemon-reload")
 
     def replug(self, slave):
