@@ -209,7 +209,7 @@ class AtWork(unitbed.Bed):
             f"journalctl -q -o short-monotonic -u {unit('acquire')} | tr -d '[' | grep 'did you mean'").splitlines()]
         for before, after in zip(times, times[1:]):
             self.assertGreater(after - before, 9.5)
-            self.assertLess(after - before, stickbed.limit(13))
+            self.assertLess(after - before, stickbed.limit(20))  # a start takes seconds of an emulated machine
         self.guest.push("/etc/meterstick/meterstick.conf", right)
         self.wait_until(lambda: self.committed_seq() > 0, 90, "the right one is taken")
         self.stop_acquire()
