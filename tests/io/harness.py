@@ -68,6 +68,11 @@ def share(full):
     return max(1, int(full * float(os.environ.get("METERSTICK_COUNT_PERCENT") or 1) / 100))
 
 
+def for_full_counts(test):
+    """Not a test of every day: what it finds is rare, or found elsewhere too, and it takes long."""
+    return test if share(100) >= 100 else None
+
+
 def figure(text):
     """A line that the summary of all tests repeats at its end."""
     print(f"\nfigure: {text}", file=sys.stderr, flush=True)

@@ -198,6 +198,7 @@ class Adapters(harness.Case):
             self.wait_back("b")
         self.check_rows(a=228.1, b=232.2)
 
+    @harness.for_full_counts
     def test_what_ftdi_cannot_do_is_said(self):
         self.guest.plug_adapter("one", self.slave(230.1), 1, "FTA")
         self.guest.wait("test -e /dev/serial/by-id/*FTA*")
@@ -212,6 +213,7 @@ class Adapters(harness.Case):
 class Sticks(harness.Case):
     """Of the rig itself: sectors that a guest writes are in the file, and of a yanked stick nothing can be had."""
 
+    @harness.for_full_counts
     def test_a_stick_is_plugged_written_and_yanked(self):
         file = self.directory / "stick.img"
         with open(file, "wb") as image:

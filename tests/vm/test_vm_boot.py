@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # alone
+# for full counts
 """
 From power to the first reading: a computer is switched on, with a meter behind its adapter and a stick in its socket,
 and the units enabled. The figure is against what systemd itself needs for its user space there.

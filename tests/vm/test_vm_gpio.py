@@ -127,6 +127,7 @@ class Lines(Bed):
         self.assertEqual(said.endswith(f"by {KERNEL}"), version_1, said)  # libgpiod 2 has never asked by the first
         self.assertEqual(written(trace.frames()), FRAMES[:1])
 
+    @harness.for_full_counts
     def test_the_chip_is_found_among_others_by_label_or_by_names(self):
         for labels, expected in (
                 (("gpio-brcmstb@107d508500", "raspberrypi-exp-gpio", "pinctrl-rp1"), "pinctrl-rp1"),
@@ -147,6 +148,7 @@ class Lines(Bed):
                 self.chips.unload()
         self.check_refused(command, "ENODEV")  # no chip at all
 
+    @harness.for_full_counts
     def test_a_line_that_another_has_is_left_to_it(self):
         self.chips.load(PI)
         for way in ("any", "kernel"):
@@ -158,6 +160,7 @@ class Lines(Bed):
                     self.end(other)
                     self.guest.run(LINES.format(way, "send") + " " + FRAMES[0])
 
+    @harness.for_full_counts
     def test_they_are_held_by_name_and_given_back(self):
         self.chips.load(PI)
         for way in ("library", "kernel"):
@@ -169,6 +172,7 @@ class Lines(Bed):
                 self.end(pid)
                 self.assertNotIn("meterstick", self.guest.run("cat /sys/kernel/debug/gpio"))
 
+    @harness.for_full_counts
     def test_no_permission_is_said_so(self):
         self.chips.load(PI)
         command = LINES.format("any", "send") + " " + FRAMES[0]
@@ -182,6 +186,7 @@ class Lines(Bed):
         self.guest.run("systemd-run -q --wait --pipe -p DevicePolicy=closed -p DeviceAllow='char-gpiochip rw' "
                        + command)
 
+    @harness.for_full_counts
     def test_a_chip_that_goes_and_comes_back(self):
         self.chips.load(PI)
         for way in ("any", "kernel"):
@@ -269,6 +274,7 @@ class Programs(Bed):
     def recorded(self):
         return [json.loads(line) for line in self.guest.pull("/tmp/frames").decode().split("\n")[:-1]]
 
+    @harness.for_full_counts
     def test_leds_goes_on_without_its_chip_and_takes_it_up_again(self):  # fault 64
         pid = self.begin("meterstick leds --read-outs 0 --blinkt --record /tmp/frames")
         self.guest.wait("test -s /tmp/frames")

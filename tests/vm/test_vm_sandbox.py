@@ -195,6 +195,7 @@ class AtWork(unitbed.Bed):
         self.check_journal([], stick)
         harness.figure(f"{rounds} rounds of work inside the sandboxes, nothing forbidden was tried")
 
+    @harness.for_full_counts
     def test_62_a_wrong_configuration_is_tried_again_every_10_seconds(self):
         self.configure()
         right = self.guest.pull("/etc/meterstick/meterstick.conf").decode()

@@ -132,6 +132,7 @@ class Bursts(BurstBed):
         self.assertTrue(leads)
         self.assertGreater(max(leads), 240)
 
+    @harness.for_full_counts
     def test_32_and_36_what_is_refused_is_not_touched(self):
         refused = [("fat32", None, "readonly", "write-protected"),
                    ("ntfs", None, "refused", "NTFS: only FAT and exFAT are written"),
@@ -207,6 +208,7 @@ class Checks(BurstBed):
             self.assertEqual([line for line in volume.problems() if kind != "windows" or line != "dirty"], [], kind)
             self.assertTrue(self.rows_of(volume))
 
+    @harness.for_full_counts
     def test_34_fsck_that_hangs_is_killed_and_has_no_rights(self):
         volume = self.make("fat32")
         volume.set_dirty()
@@ -294,6 +296,7 @@ class Killed(BurstBed):
 
 
 class Public(BurstBed):
+    @harness.for_full_counts
     def test_a_mount_that_others_would_see_is_not_made(self):
         volume = self.make("fat32")
         before = self.digest(volume)

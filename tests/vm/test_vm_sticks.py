@@ -162,6 +162,7 @@ class Sticks(stickbed.Bed):
             self.pull(volume)
         self.assertEqual([digest(volume) for volume in (*volumes, protected)], before)
 
+    @harness.for_full_counts
     def test_a_disk_of_the_system_is_never_touched(self):
         system, persons, ours = self.make("fat32", table="mbr"), self.make("fat32", table="mbr"), self.make("fat32")
         self.configure()
@@ -221,6 +222,7 @@ class Sticks(stickbed.Bed):
             self.assertEqual(self.stick_events(), [f"{volume.id()}: in"])
         harness.figure(f"{count} times off a hub and on again, {dips} were dips: no descriptor, process, mount left")
 
+    @harness.for_full_counts
     def test_once(self):  # ES-17
         self.configure()
         self.start_unit("acquire")

@@ -119,6 +119,7 @@ class Memory(unitbed.Bed):
     def limit_memory(self, name, value):
         self.guest.run(f"systemctl set-property --runtime {unit(name)} MemoryMax={value}")
 
+    @harness.for_full_counts
     def test_60_a_unit_out_of_memory_is_started_again_until_there_is_enough(self):
         self.begin()
         stick = self.make("exfat")
@@ -149,6 +150,7 @@ class Memory(unitbed.Bed):
 
 
 class Clock(unitbed.Bed):
+    @harness.for_full_counts
     def test_55_and_58_the_clock_is_set_and_nobody_is_late_or_killed(self):
         self.begin()
         stick = self.make("fat32")
@@ -234,6 +236,7 @@ class Asked(unitbed.Bed):
         self.check_slices(rows)
         self.assertNotIn("missed", [code for code, _ in events], events)
 
+    @harness.for_full_counts
     def test_63_they_are_stopped_and_started_in_any_order(self):
         self.configure()
         self.guest.run("systemctl start simulate")
