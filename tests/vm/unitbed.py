@@ -202,7 +202,7 @@ class Bed(stickbed.Bed):
     def wait_words(self, seconds=30, since_ms=None, **expected):
         """
         Until the last frame says so: program="dead", ... Returns the milliseconds from `since_ms` to the first frame
-        from then on that does.
+        from then on that does; 0 where there is none, because the one before does.
         """
         numbers = dict(program=0, meters=1, writing=2, stick=3, clock=4, outlets=5, alarm=6, power=7)
 
@@ -211,8 +211,8 @@ class Bed(stickbed.Bed):
         self.wait_until(lambda: says(self.last_words()), seconds, f"lights {expected}, not {self.last_words()}")
         if since_ms is None:
             return None
-        return next(frame["boot_ms"] for frame in self.frames()
-                    if frame["boot_ms"] >= since_ms and says(frame["words"])) - since_ms
+        return next((frame["boot_ms"] for frame in self.frames()
+                     if frame["boot_ms"] >= since_ms and says(frame["words"])), since_ms) - since_ms
 
     def wait_well(self, seconds=90):
         self.wait_words(seconds, program="running", meters="all read")
