@@ -60,7 +60,7 @@ int journal_aside_check(struct database *database, const char *path)
 int journal_aside_look_at_log(const struct journal *journal, uint64_t first, const char *path,
                               enum segment_log *ret)
 {
-    bool open;
+    bool open, has_aside;
     int r;
 
     *ret = SEGMENT_LOG_SOUND;
@@ -71,8 +71,11 @@ int journal_aside_look_at_log(const struct journal *journal, uint64_t first, con
     if (r == 0 && *ret == SEGMENT_LOG_NONSENSE) {
         r = segment_set_log_aside(journal->directory, first);
     }
-    if (r == 0 && *ret == SEGMENT_LOG_BROKEN && !segment_has_log_aside(journal->directory, first)) {
-        r = segment_copy_log_aside(journal->directory, first);
+    if (r == 0 && *ret == SEGMENT_LOG_BROKEN) {
+        r = segment_has_log_aside(journal->directory, first, &has_aside);
+        if (r == 0 && !has_aside) {
+            r = segment_copy_log_aside(journal->directory, first);
+        }
     }
     return r;
 }
@@ -128,9 +131,13 @@ static bool is_as_it_was_left(const struct writer *writer, enum segment_log log)
 int journal_aside_judge_log(struct journal *journal, enum segment_log log)
 {
     struct writer *writer = &journal->writer;
-    const bool has_aside = segment_has_log_aside(journal->directory, writer->first);
+    bool has_aside;
     int r;
 
+    r = segment_has_log_aside(journal->directory, writer->first, &has_aside);
+    if (r < 0) {
+        return r;
+    }
     if (!has_aside && is_as_it_was_left(writer, log)) {
         if (log == SEGMENT_LOG_TORN) {
             skip_numbers(writer);  // it may be damaged all the same: no event's id is given twice either

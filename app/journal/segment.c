@@ -179,6 +179,13 @@ static int read_header(const char *path, unsigned char ret[static HEADER_SIZE])
     return n < HEADER_SIZE || memcmp(ret, magic, sizeof(magic)) != 0 ? -EBADMSG : 0;
 }
 
+/* Whether there is such a file. What cannot be looked at is not said to be missing: a file would be removed for it. */
+static int look_for(const char *path, bool *ret)
+{
+    *ret = access(path, F_OK) == 0;
+    return *ret || errno == ENOENT ? 0 : -errno;
+}
+
 /* Byte 18 is the file format write version, 2 = WAL. A rollback journal beside it is of a writer that was killed. */
 int segment_is_open(const char *path, bool *ret)
 {
@@ -191,9 +198,12 @@ int segment_is_open(const char *path, bool *ret)
         return r;
     }
 
+    if (header[18] == 2) {
+        *ret = true;
+        return 0;
+    }
     (void) snprintf(rollback, sizeof(rollback), "%s-journal", path);
-    *ret = header[18] == 2 || access(rollback, F_OK) == 0;
-    return 0;
+    return look_for(rollback, ret);
 }
 
 /* Bytes 60 to 63, the most significant first. */
@@ -220,12 +230,13 @@ static void remove_file(const char *directory, const char *name)
     }
 }
 
-static bool has_file(const char *directory, uint64_t first, const char *ending)
+static int has_file(const char *directory, uint64_t first, const char *ending, bool *ret)
 {
     char path[PATH_SIZE], name[SEGMENT_NAME_SIZE];
+    int r;
 
-    return file_path(path, sizeof(path), directory, segment_name(first, ending, name)) == 0 &&
-           access(path, F_OK) == 0;
+    r = file_path(path, sizeof(path), directory, segment_name(first, ending, name));
+    return r < 0 ? r : look_for(path, ret);
 }
 
 static int rename_file(const char *directory, uint64_t first, const char *ending, const char *new_ending)
@@ -244,15 +255,16 @@ static int rename_file(const char *directory, uint64_t first, const char *ending
     return rename(path, new_path) < 0 ? -errno : 0;
 }
 
-/* A log and its segment are one: alone it is a leftover. */
+/* A log and its segment are one: alone it is a leftover. Where that cannot be seen, it stays as it is. */
 static void follow_segment(const char *directory, uint64_t first, const char *name)
 {
+    bool whole, bad;
     char ending[16];
 
-    if (has_file(directory, first, ".db")) {
+    if (has_file(directory, first, ".db", &whole) < 0 || whole || has_file(directory, first, ".db.bad", &bad) < 0) {
         return;
     }
-    if (!has_file(directory, first, ".db.bad")) {
+    if (!bad) {
         remove_file(directory, name);
         return;
     }
@@ -328,9 +340,9 @@ int segment_copy_log_aside(const char *directory, uint64_t first)
     return r < 0 ? r : file_sync_directory(directory);
 }
 
-bool segment_has_log_aside(const char *directory, uint64_t first)
+int segment_has_log_aside(const char *directory, uint64_t first, bool *ret)
 {
-    return has_file(directory, first, LOG_ASIDE);
+    return has_file(directory, first, LOG_ASIDE, ret);
 }
 
 /* The file first: should that be all that happens, its logs follow at the next start. */

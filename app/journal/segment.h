@@ -75,7 +75,7 @@ int segment_remove(const char *directory, uint64_t first, const char *ending) MU
  */
 int segment_set_log_aside(const char *directory, uint64_t first) MUST_CHECK;
 int segment_copy_log_aside(const char *directory, uint64_t first) MUST_CHECK;
-bool segment_has_log_aside(const char *directory, uint64_t first);
+int segment_has_log_aside(const char *directory, uint64_t first, bool *ret) MUST_CHECK;
 
 /* Call a damaged segment and its logs .bad, durably. Nobody may have it open to write. */
 int segment_set_aside(const char *directory, uint64_t first) MUST_CHECK;

@@ -28,6 +28,7 @@ ERRORS = {  # of each kind, in the shim's order
 AT = len(ERRORS) + 1  # where in the shim's numbers the call stands that fails
 PROGRAM = "[meter x]\ndriver = exec\ncommand = echo 5.12\ncolumns = current A\n"  # as crashbed.VALUES begin
 REFUSED = (69, 74, 78)  # what it may exit with when it cannot begin
+LOOKS = "name", errno.EIO, "again", "life"  # what it could not look at it once took for missing: all, each time
 WORKERS = 24            # they wait most of the time
 
 
@@ -103,6 +104,7 @@ class FailedCalls(Case):
         jobs = self.jobs()
         count = harness.share(len(jobs))
         chosen = [jobs[i * len(jobs) // count + random.randrange(len(jobs) // count)] for i in range(count)]
+        chosen = sorted({*chosen, *(job for job in jobs if job[:4] == LOOKS)})
         if os.environ.get("METERSTICK_ONLY"):
             kind, error, state, phase, n = os.environ["METERSTICK_ONLY"].split()
             chosen = [(kind, int(error), state, phase, int(n))]
