@@ -29,6 +29,7 @@ AT = len(ERRORS) + 1  # where in the shim's numbers the call stands that fails
 PROGRAM = "[meter x]\ndriver = exec\ncommand = echo 5.12\ncolumns = current A\n"  # as crashbed.VALUES begin
 REFUSED = (69, 74, 78)  # what it may exit with when it cannot begin
 LOOKS = "name", errno.EIO, "again", "life"  # what it could not look at it once took for missing: all, each time
+NEW_ROWS_S = 60         # an unlocking that fails keeps SQLite busy with itself, as long as a commit waits, 20 s
 WORKERS = 24            # they wait most of the time
 
 
@@ -128,9 +129,9 @@ class FailedCalls(Case):
         if phase == "life":
             alive = plant.wait(lambda: self.counts(plant)[kind] >= n, 20, "the call")
             tops.append(max(tops[0], plant.committed()))  # and it goes on: this much, and then more
-            alive = alive and plant.wait(lambda: plant.committed() > tops[1], 20, "new rows")
+            alive = alive and plant.wait(lambda: plant.committed() > tops[1], NEW_ROWS_S, "new rows")
         else:
-            alive = plant.wait(lambda: plant.committed() > tops[0], 20, "new rows")
+            alive = plant.wait(lambda: plant.committed() > tops[0], NEW_ROWS_S, "new rows")
             with open(plant.directory / "counts", "r+b", buffering=0) as file:
                 os.pwrite(file.fileno(), struct.pack("Q", self.counts(plant)[kind] + n), AT * 8)
         tops.append(plant.committed())
