@@ -341,18 +341,73 @@ static int print_events(struct export *export)
     return flush(export);
 }
 
-static void say_unknown(struct export *export, const char *name)
+/* Whether a row's meter is gone from the list, or is the one that the list should have had. */
+static int row_is_lost(struct export *export, const struct journal_row *row, const char *name)
 {
-    struct journal_meter *meter = calloc(1, sizeof(*meter));
+    auto_free struct journal_meter *meter = malloc(sizeof(*meter));
+    unsigned tries = 0;
+    int r;
+
+    if (!meter) {
+        return -ENOMEM;
+    }
+
+    do {
+        r = journal_meter(export->journal, row->meter, meter);
+    } while (again(r, &tries));
+    return r == -ENOENT ? 1 : r < 0 ? r : text_equal(meter->name, name);
+}
+
+/* Whether the newest rows are of a meter that nobody can name: a damaged journal has lost its list. */
+static int rows_are_lost(struct export *export, const char *name)
+{
+    unsigned tries = 0;
+    int n, r;
+
+    do {
+        n = journal_read_back(export->journal, UINT64_MAX, export->rows, BATCH_ROWS);
+    } while (again(n, &tries));
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && export->rows[i].meter == export->rows[i - 1].meter) {
+            continue;
+        }
+        r = row_is_lost(export, &export->rows[i], name);
+        if (r != 0) {
+            return r;
+        }
+    }
+
+    return MIN(n, 0);
+}
+
+/* The journal does not know the meter. Who asks has erred only if the list is sound. Returns the exit code. */
+static int say_unknown(struct export *export, const char *name)
+{
+    auto_free struct journal_meter *meter = calloc(1, sizeof(*meter));
     auto_text struct text names = {};
+    int r;
+
+    r = rows_are_lost(export, name);
+    if (r < 0) {
+        log_error("export of '%s' ended early (%s)", name, strerror(-r));
+        return EXIT_IO;
+    }
+    if (r > 0) {
+        log_error("the journal is damaged: it has rows whose meter cannot be told, perhaps of '%s'", name);
+        return EXIT_IO;
+    }
 
     for (unsigned i = 0; meter && journal_find_meter(export->journal, NULL, i, meter) == 0; i++) {
         if (!strstr(text_string(&names), meter->name)) {
             text_addf(&names, "%s%s", i > 0 ? ", " : "", meter->name);
         }
     }
-    log_error("the journal has no meter '%s'; it has: %s", name, names.size ? text_string(&names) : "none");
-    free(meter);
+    if (names.size == 0) {
+        log_error("the journal has no meter at all: nothing was logged yet, or it is damaged");
+        return EXIT_IO;
+    }
+    log_error("the journal has no meter '%s'; it has: %s", name, text_string(&names));
+    return EXIT_USAGE;
 }
 
 static int parse(const struct export_options *options, struct export *ret)
@@ -407,8 +462,7 @@ int main(int argc, char **argv)
     journal_set_patience(export->journal, 0);  // nobody would come back for what it passes
     r = options.events ? print_events(export) : find_versions(export, options.meter);
     if (r == -ENOENT && !options.events) {
-        say_unknown(export, options.meter);
-        return EXIT_USAGE;
+        return say_unknown(export, options.meter);
     }
     if (r >= 0 && !options.events) {
         r = print_rows(export, options.meter);
