@@ -18,6 +18,45 @@ def page(name):
     return re.sub(r"\\f[A-Z]|\\\(dq", "", text).replace("\\-", "-")
 
 
+def keys(path):
+    """{section: its keys} of a table in C; a key that ends in a dot begins a family."""
+    found = {}
+    for section, name in re.findall(r'^    \{ "(\w+)", +"([\w.]+)",', (SOURCE / path).read_text(encoding="utf-8"),
+                                    re.MULTILINE):
+        found.setdefault(section, set()).add(name)
+    return found
+
+
+class Configuration(unittest.TestCase):
+    def setUp(self):
+        self.known = keys("app/config/keys.c") | keys("app/config/keys_meter.c")
+        self.assertEqual(set(self.known), {"appliance", "bus", "journal", "leds", "meter", "stick"})
+        self.page = page("meterstick.conf.5")
+
+    def test_every_key_is_in_the_page_and_no_other(self):
+        for section, names in self.known.items():
+            text = re.search(rf"(?ms)^\.SS \[{section}[^]]*\]\n(.*?)(?=^\.S[SH])", self.page).group(1)
+            tags = " ".join(re.findall(r"(?m)^\.TP\n\.[BIR]+ (.*)", text))
+            for name in names - {"command", "columns"}:  # they are told with driver
+                self.assertRegex(tags, rf"(?<![\w.]){re.escape(name)}(?!\w)" if name[-1] != "." else re.escape(name))
+            for tag in re.findall(r"[a-z_0-9]+(?:\.[a-z]?)?", re.sub('" to "|= *" exec| = " exec', " ", tags)):
+                self.assertTrue(tag in names or re.sub(r"\..", ".", tag) in names, f"[{section}] has no {tag}")
+        for name in ("command", "columns"):
+            self.assertIn(name, self.known["meter"])
+            self.assertRegex(self.page, rf"(?m)^\.B {name}$")
+
+    def test_what_may_be_adopted_is_what_the_page_says(self):
+        adoptable = keys("app/config/closed.c")
+        self.assertEqual(adoptable["appliance"], {"name", "interval", "timezone"})
+        self.assertEqual(adoptable["leds"], self.known["leds"])
+        self.assertEqual(self.known["bus"] - adoptable["bus"], {"lock"})
+        self.assertEqual(self.known["meter"] - adoptable["meter"], {"command", "columns"})
+        self.assertEqual(set(adoptable), {"appliance", "leds", "bus", "meter"})
+        adopted = re.search(r"(?ms)^\.SH ADOPTED\n(.*?)^\.SH", self.page).group(1)
+        for name in ("name", "interval", "timezone", "brightness", "colours", "lock", "command", "columns"):
+            self.assertRegex(adopted, rf"\b{name}\b")
+
+
 class Manual(unittest.TestCase):
     def verbs(self):
         text = subprocess.run([BIN / "meterstick", "--help"], capture_output=True, text=True, check=True).stdout
