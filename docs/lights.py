@@ -26,6 +26,7 @@ REMEDIES = {
     "PROGRAM_ENDED": "Believe no other light. If it stays so for a minute: take the power away for 10 s.",
     "ACQUISITION_SILENT": "The red number (see below) says which. Look at that meter's power and its two bus wires.",
     "ACQUISITION_FAILED": "Look at the adapter's plug, at the two bus wires (A and B), and at the meters' power.",
+    "ACQUISITION_SEARCHING": "Wait (see Bar below). Nothing is found? Look at the bus wires and the meters' power.",
     "WRITING_NOW": "Do not pull the stick. Wait until it is dark.",
     "WRITING_FAILED": "Light 3 blinks too? Begin there. Else try another stick. If it blinks without a stick as well, it is "
                       "the memory card: leave the power on, let a stick copy everything, change the card.",
@@ -59,7 +60,7 @@ def read_table():
     lights = [light for light in lights if light.name != "UNSAID"]
     lacking = {light.name for light in lights if light.blinks and light.pixel not in UNUSED} - set(REMEDIES)
     strange = set(REMEDIES) - {light.name for light in lights}
-    if len(lights) < 27 or lacking or strange:
+    if len(lights) < 28 or lacking or strange:
         sys.exit(f"{TABLE}: {len(lights)} lights can be read; no remedy for {sorted(lacking)}, and for {sorted(strange)} "
                  "there is no light")
     return lights
@@ -164,6 +165,10 @@ class Card:
         self.strip(PIXEL_X + 28, self.y + 6, "WWWBBBBB", 10)
         self.text(PIXEL_X + 160, self.y + 19, "n", "A stick gets all that it does not have yet: white is done, blue is to "
                                                    "come. Do not pull it.")
+        self.y += 22
+        self.strip(PIXEL_X + 28, self.y + 6, "WWWCCCCC", 10)
+        self.text(PIXEL_X + 160, self.y + 19, "n", "Meters are looked for: white is done, cyan is to come; then, in cyan, "
+                                                   "the minutes left.")
         self.y += 29
         self.line()
         self.text(MARGIN, self.y + 17, "b", "All dark")
@@ -175,10 +180,10 @@ class Card:
         self.line()
         self.text(MARGIN, self.y + 17, "b", "Meters")
         for index in range(6):
-            x, y = PIXEL_X + index // 3 * 322, self.y + 21 + index % 3 * 24
+            x, y = PIXEL_X + index // 3 * 322, self.y + 21 + index % 3 * 22
             self.text(x + 14, y, "b", str(index + 1), "end")
             self.parts.append(f'<path d="M{x + 20} {y + 2:g}H{x + 300}" stroke="#aaa" stroke-dasharray="1 3"/>')
-        self.y += 3 * 24 + 4
+        self.y += 3 * 22 + 4
 
     def svg(self):
         style = ("@page{size:A4;margin:0}.title{font-size:22px;font-weight:bold}.big{font-size:13px;font-weight:bold}"

@@ -38,6 +38,18 @@ static uint64_t good_until_ms(const struct json *meter, uint64_t now_boot_ms, ui
     return until_ms < (double) UINT64_MAX ? (uint64_t) ceil(until_ms) : UINT64_MAX;
 }
 
+static void gather_search(const struct json *scan, struct facts *ret)
+{
+    const char *state = json_member_string(scan, "state");
+
+    ret->searching = state && text_equal(state, "running");
+    if (ret->searching) {
+        ret->searching_anew = json_member_number(scan, "rounds") > 0;
+        ret->search_percent = json_member_number(scan, "percent");
+        ret->search_left_min = fmax(1, ceil(json_member_number(scan, "left_s") / 60));
+    }
+}
+
 static void gather_acquire(const struct json *acquire, uint64_t now_boot_ms, uint64_t commit_ms, struct facts *ret)
 {
     const struct json *meters = json_member(acquire, "meters");
@@ -50,6 +62,7 @@ static void gather_acquire(const struct json *acquire, uint64_t now_boot_ms, uin
     for (unsigned i = 0; i < ret->meter_count; i++) {
         uint64_t until_ms = good_until_ms(json_item(meters, i), now_boot_ms, commit_ms);
 
+        ret->any_reading |= json_member_number(json_item(meters, i), "committed_boot_ms") > 0;
         if (until_ms > 0) {
             ret->meter_good_count++;
             ret->turns_boot_ms = MIN(ret->turns_boot_ms, until_ms);
@@ -57,6 +70,7 @@ static void gather_acquire(const struct json *acquire, uint64_t now_boot_ms, uin
             ret->silent_numbers[ret->silent_count++] = i + 1;
         }
     }
+    gather_search(json_member(acquire, "scan"), ret);
     ret->journal_ok = journal_state && text_equal(journal_state, "ok");
     ret->clock_known = json_as_bool(json_member(json_member(acquire, "clock"), "known"));
 }
@@ -90,7 +104,8 @@ static void gather_stick(const struct json *stick, struct facts *ret)
 void facts_gather(const struct json *acquire, const struct json *stick, uint64_t now_boot_ms, uint64_t commit_ms,
                   struct facts *ret)
 {
-    *ret = (struct facts){ .stick_percent = NAN, .turns_boot_ms = UINT64_MAX };
+    *ret = (struct facts){ .stick_percent = NAN, .search_percent = NAN, .search_left_min = NAN,
+                           .turns_boot_ms = UINT64_MAX };
     if (is_whole(acquire, "meters")) {
         gather_acquire(acquire, now_boot_ms, commit_ms, ret);
     }

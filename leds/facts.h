@@ -26,6 +26,11 @@ struct facts {
     unsigned silent_count;       // of silent_numbers, not of the silent meters
     unsigned silent_numbers[FACTS_SILENT_MAX];  // the lowest of those that are not good; the first meter is 1
     bool acquisition_failed;     // it says so itself
+    bool searching;              // for meters that no configuration names, and somewhere it can
+    bool searching_anew;         // once all was looked for, and nothing was there
+    bool any_reading;            // some meter has given one, even if it is not good any more
+    double search_percent;       // NAN: not searching
+    double search_left_min;      // at least 1; NAN: not searching
     bool journal_ok;
     bool clock_known;
     bool stick_alive;

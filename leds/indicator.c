@@ -25,6 +25,8 @@ static const struct meaning meanings[] = {
         "some meters give no readings" },
     [LIGHT_ACQUISITION_FAILED] = { PIXEL_ACQUISITION, COLOUR_RED, BLINKS, "failed",
         "no meter gives readings" },
+    [LIGHT_ACQUISITION_SEARCHING] = { PIXEL_ACQUISITION, COLOUR_CYAN, STEADY, "searching",
+        "meters are being looked for, and none is read yet" },
     [LIGHT_WRITING_IDLE] = { PIXEL_WRITING, COLOUR_DARK, STEADY, "no",
         "nothing is being written: the stick is safe to pull" },
     [LIGHT_WRITING_NOW] = { PIXEL_WRITING, COLOUR_BLUE, STEADY, "writing",
@@ -111,8 +113,17 @@ struct pixel indicator_pixel(enum colour colour)
     return colours[colour].pixel;
 }
 
+/* The first search is no failure yet: what it finds will be read. The one after it is, since nothing was there. */
+static bool is_first_search(const struct facts *facts)
+{
+    return facts->searching && !facts->searching_anew && !facts->any_reading;
+}
+
 static enum light choose_acquisition(const struct facts *facts)
 {
+    if (facts->acquire_alive && !facts->acquisition_failed && is_first_search(facts)) {
+        return LIGHT_ACQUISITION_SEARCHING;
+    }
     if (!facts->acquire_alive || facts->acquisition_failed || facts->meter_good_count == 0) {
         return LIGHT_ACQUISITION_FAILED;
     }

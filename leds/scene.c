@@ -18,6 +18,7 @@
 #define QUIET_MS      60000
 #define HALT_QUIET_MS 300000  // a bus that comes and goes is not spelled each time
 #define NUMBER_REST_MS 30000  // the longest, of four digits, takes 12.9 s, so most of the time is the status's
+#define SEARCH_BAR_MS 5000    // before the minutes, which take 12.9 s at most
 #define RESTARTS_MAX  2
 #define NO_ADDRESS    "127.0.0.1"
 
@@ -77,7 +78,15 @@ void scene_hold_pixel(struct scene *scene, unsigned pixel, enum colour colour, u
 
 static struct scene_spelling *get_playing(struct scene *scene)
 {
-    return scene->play == SCENE_PLAY_ADDRESS ? &scene->read_out : &scene->number;
+    return scene->play == SCENE_PLAY_ADDRESS  ? &scene->read_out
+           : scene->play == SCENE_PLAY_SEARCH ? &scene->search
+                                              : &scene->number;
+}
+
+/* How long what is shown before the first symbol is. */
+static uint64_t get_lead_ms(const struct scene *scene)
+{
+    return scene->play == SCENE_PLAY_SEARCH ? SEARCH_BAR_MS : 0;
 }
 
 /* It began to blink, or it is worse than before. */
@@ -137,7 +146,7 @@ static void look_at_sticks(struct scene *scene, const struct facts *facts, uint6
     bool bar = facts->stick_writing && !isnan(facts->stick_percent);
 
     if (facts->stick_writing && scene->play != SCENE_PLAY_NOTHING) {
-        playing->from_ms = playing->interrupted < RESTARTS_MAX
+        playing->from_ms = playing->interrupted < RESTARTS_MAX || scene->play == SCENE_PLAY_SEARCH
                                ? 0 : spell_resume_ms(playing->text, now_ms - scene->play_begin_ms);
         playing->interrupted++;
         scene->play = SCENE_PLAY_NOTHING;
@@ -228,12 +237,35 @@ static void plan_number(struct scene *scene, const struct facts *facts, uint64_t
     spell_next(&scene->number, text, 1, false);
 }
 
+static void look_at_search(struct scene *scene, const struct facts *facts, uint64_t now_ms)
+{
+    if (!facts->searching || isnan(facts->search_percent) || isnan(facts->search_left_min)) {
+        scene->play = scene->play == SCENE_PLAY_SEARCH ? SCENE_PLAY_NOTHING : scene->play;
+        scene->search.left = 0;
+        scene->search_due_ms = now_ms + NEWS_MS;
+    }
+}
+
+/* Since it may have waited for its turn, the minutes are those of now. */
+static void plan_search(struct scene *scene, const struct facts *facts, uint64_t now_ms)
+{
+    char text[SPELL_TEXT_SIZE];
+
+    if (now_ms < scene->search_due_ms) {
+        scene->search.left = 0;
+        return;
+    }
+    (void) snprintf(text, sizeof(text), "%u", (unsigned) fmin(facts->search_left_min, 9999));
+    spell_next(&scene->search, text, 1, false);
+}
+
 /* What is being spelled has come to its end. */
 static void finish(struct scene *scene, uint64_t now_ms)
 {
     struct scene_spelling *playing = get_playing(scene);
 
-    if (scene->play == SCENE_PLAY_NOTHING || now_ms - scene->play_begin_ms < spell_length_ms(playing->text)) {
+    if (scene->play == SCENE_PLAY_NOTHING
+        || now_ms - scene->play_begin_ms < get_lead_ms(scene) + spell_length_ms(playing->text)) {
         return;
     }
 
@@ -253,8 +285,26 @@ static void finish(struct scene *scene, uint64_t now_ms)
         scene->quiet_until_ms = now_ms + QUIET_MS;
         scene->number.left = 0;  // the status first
     }
-    scene->number_due_ms = now_ms + NUMBER_REST_MS;
+    scene->number_due_ms = scene->search_due_ms = now_ms + NUMBER_REST_MS;
+    scene->search_is_next = scene->play == SCENE_PLAY_NUMBER;
     scene->play = SCENE_PLAY_NOTHING;
+}
+
+/* What has its turn. A number that is not shown now is not planned either, so that none is left out. */
+static enum scene_play choose_play(struct scene *scene, const struct facts *facts, uint64_t now_ms)
+{
+    plan_address(scene, now_ms);
+    if (scene->read_out.left > 0) {
+        return SCENE_PLAY_ADDRESS;
+    }
+    plan_search(scene, facts, now_ms);
+    if (scene->search.left == 0 || !scene->search_is_next) {
+        plan_number(scene, facts, now_ms);
+        if (scene->number.left > 0 && now_ms >= scene->number_due_ms) {
+            return SCENE_PLAY_NUMBER;
+        }
+    }
+    return scene->search.left > 0 ? SCENE_PLAY_SEARCH : SCENE_PLAY_NOTHING;
 }
 
 static void begin(struct scene *scene, const struct facts *facts, uint64_t now_ms)
@@ -265,18 +315,10 @@ static void begin(struct scene *scene, const struct facts *facts, uint64_t now_m
         return;
     }
 
-    plan_address(scene, now_ms);
-    if (scene->read_out.left == 0) {
-        plan_number(scene, facts, now_ms);
+    scene->play = choose_play(scene, facts, now_ms);
+    if (scene->play != SCENE_PLAY_NOTHING) {
+        scene->play_begin_ms = now_ms - get_playing(scene)->from_ms;
     }
-    if (scene->read_out.left > 0) {
-        scene->play = SCENE_PLAY_ADDRESS;
-    } else if (scene->number.left > 0) {
-        scene->play = SCENE_PLAY_NUMBER;
-    } else {
-        return;
-    }
-    scene->play_begin_ms = now_ms - get_playing(scene)->from_ms;
 }
 
 static void draw_colours(const enum colour colours[static BLINKT_PIXELS], struct frame *frame)
@@ -287,13 +329,13 @@ static void draw_colours(const enum colour colours[static BLINKT_PIXELS], struct
 }
 
 /* White as far as it has come: one pixel at least, and never all. */
-static void draw_bar(double percent, bool code_colours, struct frame *frame)
+static void draw_bar(double percent, enum colour rest, struct frame *frame)
 {
     unsigned done = 1 + (unsigned) (fmin(fmax(percent, 0), 99) * (BLINKT_PIXELS - 1) / 100);
     enum colour colours[BLINKT_PIXELS];
 
     for (unsigned i = 0; i < BLINKT_PIXELS; i++) {
-        colours[i] = i < done ? COLOUR_WHITE : code_colours ? COLOUR_GREEN : COLOUR_BLUE;
+        colours[i] = i < done ? COLOUR_WHITE : rest;
     }
     draw_colours(colours, frame);
 }
@@ -330,11 +372,12 @@ static uint64_t find_next(const struct scene *scene, const struct facts *facts, 
         offer(scene->bar_begin_ms + turns * BAR_TURN_MS, now_ms, &next_ms);
         offer(scene->status_until_ms, now_ms, &next_ms);
     }
-    if (address_waits(scene) || facts->silent_count > 0) {
+    if (address_waits(scene) || facts->silent_count > 0 || facts->searching) {
         offer(scene->status_until_ms, now_ms, &next_ms);
         offer(scene->writing_rest_ms, now_ms, &next_ms);
         offer(scene->quiet_until_ms, now_ms, &next_ms);
         offer(scene->number_due_ms, now_ms, &next_ms);
+        offer(scene->search_due_ms, now_ms, &next_ms);
     }
     return next_ms;
 }
@@ -344,19 +387,34 @@ static bool is_bar_turn(const struct scene *scene, uint64_t now_ms)
     return scene->bar && now_ms >= scene->status_until_ms && (now_ms - scene->bar_begin_ms) / BAR_TURN_MS % 2 == 1;
 }
 
-static void draw(struct scene *scene, const struct facts *facts, uint64_t now_ms, bool code_colours,
-                 struct frame *frame, uint64_t *next_ms)
+/* What is being spelled, and what goes before it. */
+static void draw_play(struct scene *scene, const struct facts *facts, uint64_t now_ms, struct frame *frame,
+                      uint64_t *next_ms)
 {
-    enum colour digits = scene->play == SCENE_PLAY_ADDRESS ? COLOUR_BLUE : COLOUR_RED;
+    enum colour digits = scene->play == SCENE_PLAY_ADDRESS  ? COLOUR_BLUE
+                         : scene->play == SCENE_PLAY_SEARCH ? COLOUR_CYAN
+                                                            : COLOUR_RED;
+    uint64_t begin_ms = scene->play_begin_ms + get_lead_ms(scene);
     enum colour colours[BLINKT_PIXELS];
     uint64_t rest_ms;
 
+    if (now_ms < begin_ms) {
+        draw_bar(facts->search_percent, COLOUR_CYAN, frame);
+        offer(begin_ms, now_ms, next_ms);
+        return;
+    }
+    spell_look(get_playing(scene)->text, digits, now_ms - begin_ms, colours, &rest_ms);
+    draw_colours(colours, frame);
+    offer(now_ms + rest_ms, now_ms, next_ms);
+}
+
+static void draw(struct scene *scene, const struct facts *facts, uint64_t now_ms, bool code_colours,
+                 struct frame *frame, uint64_t *next_ms)
+{
     if (scene->play != SCENE_PLAY_NOTHING) {
-        spell_look(get_playing(scene)->text, digits, now_ms - scene->play_begin_ms, colours, &rest_ms);
-        draw_colours(colours, frame);
-        offer(now_ms + rest_ms, now_ms, next_ms);
+        draw_play(scene, facts, now_ms, frame, next_ms);
     } else if (is_bar_turn(scene, now_ms)) {
-        draw_bar(facts->stick_percent, code_colours, frame);
+        draw_bar(facts->stick_percent, code_colours ? COLOUR_GREEN : COLOUR_BLUE, frame);
     } else {
         indicator_frame(scene->lights, now_ms, frame->brightness, code_colours, frame);
         if (indicator_blinks(scene->lights)) {
@@ -379,6 +437,7 @@ void scene_frame(struct scene *scene, const struct facts *facts, uint64_t now_bo
     look_at_sticks(scene, facts, now_boot_ms);
     look_at_halts(scene, facts, now_boot_ms);
     look_at_meters(scene, facts, now_boot_ms);
+    look_at_search(scene, facts, now_boot_ms);
     begin(scene, facts, now_boot_ms);
     scene->begun = true;
 

@@ -3,7 +3,8 @@
 
 /*
  * What the eight pixels show now: the status, a catch-up bar, an address that is read out, the number of a silent
- * meter. Pure: the time is an argument, the boot clock in ms, and never goes back.
+ * meter, how far a search for meters has come. Pure: the time is an argument, the boot clock in ms, and never goes
+ * back.
  *
  * The status is what is seen mostly, and what everything else makes way for:
  *
@@ -20,6 +21,9 @@
  *    has been shown for a minute since the last time; at once when asked for.
  *  - The numbers of silent meters, in red, one each 30 s, in turn; only while pixel 1 is yellow: where no meter
  *    gives readings there is nothing to find out.
+ *  - While meters are looked for: 5 s of a bar, white as far as it has come and cyan from there, so that none is blue;
+ *    then the minutes that are left, in cyan. Once each 30 s, in turn with the numbers of silent meters; what makes
+ *    way for a failure or a stick begins anew.
  *  - A held pixel lies above all of these. Its hold ends early when its own light has something else to say, and pixel
  *    2 is not held while a stick is being written.
  */
@@ -40,7 +44,7 @@ struct scene_hold {
     uint64_t until_boot_ms;     // 0: none
 };
 
-enum scene_play { SCENE_PLAY_NOTHING, SCENE_PLAY_ADDRESS, SCENE_PLAY_NUMBER };
+enum scene_play { SCENE_PLAY_NOTHING, SCENE_PLAY_ADDRESS, SCENE_PLAY_NUMBER, SCENE_PLAY_SEARCH };
 
 /* By value; zero-initialised is "nothing asked, nothing shown yet". All of it belongs to scene.c. */
 struct scene {
@@ -64,8 +68,10 @@ struct scene {
 
     unsigned last_number;                    // of a meter, 0: none was spelled yet
     uint64_t number_due_ms;
+    uint64_t search_due_ms;
+    bool search_is_next;                     // of these two
 
-    struct scene_spelling read_out, number;
+    struct scene_spelling read_out, number, search;
     enum scene_play play;
     uint64_t play_begin_ms;                  // when its time line began
 };

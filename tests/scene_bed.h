@@ -35,14 +35,15 @@ static inline void film_clear(struct film *film)
 
 /* Two meters, one stick, a clock: nothing blinks. */
 static const struct facts all_well = {
-    .acquire_alive = true, .meter_count = 2, .meter_good_count = 2, .journal_ok = true, .clock_known = true,
-    .stick_alive = true, .stick_count = 1, .stick_percent = NAN, .turns_boot_ms = UINT64_MAX,
+    .acquire_alive = true, .meter_count = 2, .meter_good_count = 2, .any_reading = true, .journal_ok = true,
+    .clock_known = true, .stick_alive = true, .stick_count = 1, .stick_percent = NAN, .search_percent = NAN,
+    .search_left_min = NAN, .turns_boot_ms = UINT64_MAX,
 };
 
 static const char *const symbols[] = { "...BB...", "B.......", "BB......", "BBB.....", "BBBB....", "BBBBB...",
                                        "BBBBBB..", "BBBBBBB.", "BBBBBBBB", "BBB..BBB", "W......W" };
 
-/* '0' to '9', '.', their red ones as 'a' to 'j', '_' dark, '#' the bar, '/' what has the status's colours. */
+/* '0' to '9', '.', red ones 'a' to 'j', cyan ones 'A' to 'J', '_' dark, '#' and '%' the bars, '/' the status. */
 static inline char read_letters(const char *letters)
 {
     char blue[BLINKT_PIXELS + 1];
@@ -51,17 +52,17 @@ static inline char read_letters(const char *letters)
         return '_';
     }
     for (unsigned i = 0; i <= BLINKT_PIXELS; i++) {
-        blue[i] = letters[i] == 'R' ? 'B' : letters[i];
+        blue[i] = letters[i] == 'R' || letters[i] == 'C' ? 'B' : letters[i];
     }
     for (unsigned i = 0; i < ARRAY_SIZE(symbols); i++) {
         if (strcmp(letters, symbols[i]) == 0) {
             return i == 10 ? '.' : (char) ('0' + i);
         }
         if (!strchr(letters, 'B') && strcmp(blue, symbols[i]) == 0) {
-            return (char) ('a' + i);
+            return (char) ((strchr(letters, 'C') ? 'A' : 'a') + i);
         }
     }
-    return letters[0] == 'W' ? '#' : '/';
+    return letters[0] != 'W' ? '/' : letters[BLINKT_PIXELS - 1] == 'C' ? '%' : '#';
 }
 
 /* Ask for the frame of now, and read it. */
@@ -80,7 +81,7 @@ static inline char look(struct film *film)
 
 /*
  * "192" as it is read, "_" for a short dark between symbols and "|" for a long one, "/" for the status, "#" for the
- * bar; the digits of silent meters are 'a' (0) to 'j'.
+ * stick's bar, "%" for that of a search; the digits of silent meters are 'a' (0) to 'j', of minutes 'A' to 'J'.
  */
 static inline void note(struct film *film, char c, uint64_t ms)
 {
@@ -102,7 +103,7 @@ static inline void note(struct film *film, char c, uint64_t ms)
 
 static inline void spend(struct film *film, char c, uint64_t ms)
 {
-    *(c == '/' ? &film->status_ms : c == '#' ? &film->bar_ms : &film->spelled_ms) += ms;
+    *(c == '/' ? &film->status_ms : c == '#' || c == '%' ? &film->bar_ms : &film->spelled_ms) += ms;
     film->away_ms = c == '/' ? 0 : film->away_ms + ms;
     film->longest_away_ms = MAX(film->longest_away_ms, film->away_ms);
 }

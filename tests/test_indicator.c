@@ -16,6 +16,10 @@
 #define ACQUIRE(state, meters, journal, known)                                                     \
     "{\"state\":\"" state "\",\"meters\":[" meters "],\"journal\":{\"state\":\"" journal "\"},"      \
     "\"clock\":{\"known\":" known "}}"
+#define SEARCH(state, meters, search, rounds)                                                      \
+    "{\"state\":\"" state "\",\"meters\":[" meters "],\"journal\":{\"state\":\"ok\"},"               \
+    "\"clock\":{\"known\":true},\"scan\":{\"state\":\"" search "\",\"percent\":12,\"left_s\":61,"    \
+    "\"rounds\":" rounds "}}"
 #define GOOD_ACQUIRE ACQUIRE("running", GOOD_METER "," GOOD_METER, "ok", "true")
 #define STICK(sticks) "{\"state\":\"running\",\"sticks\":[" sticks "]}"
 #define ONE(state, backlog) "{\"id\":\"x\",\"state\":\"" state "\",\"backlog\":" backlog "}"
@@ -41,6 +45,17 @@ static const struct {
     { ACQUIRE("failed", GOOD_METER, "ok", "true"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
     { ACQUIRE("running", "", "ok", "true"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
     { NULL, GOOD_STICK, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
+    { SEARCH("starting", "", "running", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_SEARCHING },
+    { SEARCH("starting", NEVER_METER, "running", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_SEARCHING },
+    { SEARCH("starting", "", "running", "1"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
+    { SEARCH("starting", "", "waiting", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
+    { SEARCH("starting", "", "stopped", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
+    { SEARCH("failed", NEVER_METER, "running", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
+    { SEARCH("running", SILENT_METER, "running", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
+    { SEARCH("running", GOOD_METER, "running", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_GOOD },
+    { SEARCH("running", GOOD_METER "," SILENT_METER, "running", "0"), NULL, PIXEL_ACQUISITION,
+      LIGHT_ACQUISITION_SILENT },
+    { SEARCH("stopped", "", "running", "0"), NULL, PIXEL_ACQUISITION, LIGHT_ACQUISITION_FAILED },
 
     { GOOD_ACQUIRE, GOOD_STICK, PIXEL_WRITING, LIGHT_WRITING_IDLE },
     { GOOD_ACQUIRE, STICK(""), PIXEL_WRITING, LIGHT_WRITING_IDLE },
@@ -124,6 +139,7 @@ static const struct { enum light light; enum indicator_pixel pixel; const char *
     { LIGHT_ACQUISITION_GOOD,   PIXEL_ACQUISITION, "green" },
     { LIGHT_ACQUISITION_SILENT, PIXEL_ACQUISITION, "yellow blinking" },
     { LIGHT_ACQUISITION_FAILED, PIXEL_ACQUISITION, "red blinking" },
+    { LIGHT_ACQUISITION_SEARCHING, PIXEL_ACQUISITION, "cyan" },
     { LIGHT_WRITING_IDLE,       PIXEL_WRITING,     "dark" },
     { LIGHT_WRITING_NOW,        PIXEL_WRITING,     "blue" },
     { LIGHT_WRITING_FAILED,     PIXEL_WRITING,     "red blinking" },

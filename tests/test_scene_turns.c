@@ -63,6 +63,95 @@ static void test_no_number_is_spelled_if_none_is_read_or_all_are(void)
     CHECK_STR(said(&film), "/");
 }
 
+static void search(struct film *film, double percent, double left_min)
+{
+    film->facts.searching = true;
+    film->facts.search_percent = percent;
+    film->facts.search_left_min = left_min;
+}
+
+static void test_a_search_shows_its_bar_and_the_minutes_left_now_and_then(void)
+{
+    auto_film struct film film;
+
+    begin(&film);
+    film.facts.meter_count = film.facts.meter_good_count = 0;
+    film.facts.any_reading = false;
+    search(&film, 40, 14);
+    forget(&film);
+    roll(&film, 9900, WHEN_TOLD);
+    CHECK_STR(said(&film), "/");
+    CHECK_STR(film.letters, "PC.WG...");
+    roll(&film, 2000, WHEN_TOLD);
+    CHECK_STR(film.letters, "WWWCCCCC");
+    roll(&film, 20000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/%|B_E|/");
+    search(&film, 99.9, 1);
+    roll(&film, 55000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/%|B_E|/%|B|/");
+    CHECK(film.status_ms > 2 * (film.bar_ms + film.spelled_ms));
+    CHECK(film.longest_away_ms <= 13300);
+
+    // It is over while it is shown: what is not true any more is not.
+    for (unsigned i = 0; i < 60 && film.letters[0] != 'W'; i++) {
+        roll(&film, 500, WHEN_TOLD);
+    }
+    CHECK_STR(film.letters, "WWWWWWWC");
+    film.facts = all_well;
+    roll(&film, 60000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/%|B_E|/%|B|/%/");
+}
+
+/* Neither may be taken for the other, and blue means one thing. */
+static void test_a_search_makes_way_for_a_stick_and_a_failure(void)
+{
+    auto_film struct film film;
+
+    begin(&film);
+    search(&film, 0, 120);
+    roll(&film, 12000, WHEN_TOLD);
+    CHECK_STR(film.letters, "WCCCCCCC");
+    forget(&film);
+    write_stick(&film, 3000);
+    CHECK_STR(said(&film), "/");
+    roll(&film, 18000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/%|B_C_A|/");  // from its beginning
+
+    roll(&film, 30000, WHEN_TOLD);
+    CHECK_STR(film.letters, "WCCCCCCC");
+    film.facts.clock_known = false;
+    forget(&film);
+    roll(&film, 9900, WHEN_TOLD);
+    CHECK_STR(said(&film), "/");
+    roll(&film, 20000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/%|B_C_A|/");
+}
+
+static void test_a_search_and_silent_meters_take_turns(void)
+{
+    auto_film struct film film;
+
+    begin(&film);
+    film.facts.meter_good_count = 1;
+    film.facts.silent_count = 1;
+    film.facts.silent_numbers[0] = 2;
+    search(&film, 40, 7);
+    forget(&film);
+    roll(&film, 175000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/|c|/%|H|/|c|/%|H|/|c|/");
+    CHECK(film.status_ms > 2 * (film.bar_ms + film.spelled_ms));
+}
+
+static void test_an_address_goes_before_a_search(void)
+{
+    auto_film struct film film;
+
+    begin_with(&film, "1.2", 2);
+    search(&film, 40, 7);
+    roll(&film, 90000, WHEN_TOLD);
+    CHECK_STR(said(&film), "/|1_._2|1_._2|/%|H|/");
+}
+
 static void test_an_address_goes_before_a_number(void)
 {
     auto_film struct film film;
@@ -232,7 +321,7 @@ static void happen(struct film *film, uint64_t *random)
 {
     struct facts *facts = &film->facts;
 
-    switch (draw_number(random, 8)) {
+    switch (draw_number(random, 9)) {
     case 0:
         facts->stick_writing = !facts->stick_writing;
         facts->stick_percent = draw_number(random, 2) ? draw_number(random, 100) : NAN;
@@ -257,6 +346,10 @@ static void happen(struct film *film, uint64_t *random)
         break;
     case 6:
         CHECK_EQ(scene_read_out(&film->scene, "10.99.0.1", 1 + draw_number(random, 2)), 0);
+        break;
+    case 7:
+        search(film, (double) draw_number(random, 100), (double) (1 + draw_number(random, 100)));
+        facts->searching = draw_number(random, 3) > 0;
         break;
     default:
         scene_hold_pixel(&film->scene, draw_number(random, BLINKT_PIXELS), COLOUR_GREEN, film->now_ms + 3000);
@@ -316,6 +409,9 @@ static void test_pixel_2_is_lit_while_a_stick_is_written(void)
 TESTS(test_a_silent_meters_number_is_spelled_in_red_now_and_then,
       test_with_79_dead_of_1000_the_status_is_mostly_seen_and_eight_are_told,
       test_no_number_is_spelled_if_none_is_read_or_all_are, test_an_address_goes_before_a_number,
+      test_a_search_shows_its_bar_and_the_minutes_left_now_and_then,
+      test_a_search_makes_way_for_a_stick_and_a_failure, test_a_search_and_silent_meters_take_turns,
+      test_an_address_goes_before_a_search,
       test_after_an_address_the_status_is_seen_first,
       test_a_stick_that_catches_up_has_a_bar_by_turns_with_the_status,
       test_a_new_failure_cuts_the_bar_off_and_the_end_does, test_a_held_pixel_has_its_colour_until_then,

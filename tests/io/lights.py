@@ -10,7 +10,9 @@ would, from colours and times alone.
     lights.numbers(frames)                  # [5, 42, ...]: silent meters, spelled in red, to their end
     lights.spelled(frames)                  # both, and what was cut off: Spelled(text, colour, begin_ms, end_ms, whole)
     lights.status_at(frames, at_ms)         # ["purple", "green", "dark", "red blinking", ...], one a pixel
+    lights.minutes(frames)                  # [14, 13, ...]: left of a search for meters, spelled in cyan, to their end
     lights.bars(frames)                     # [(boot_ms, 1 to 7)]: how far a stick's catch-up bar was filled
+    lights.search_bars(frames)              # the same of a search for meters
     lights.unpack(bits)                     # a frame from the 324 data bits that were clocked out
 
 Functions that look over time take end_ms, until when the last frame was shown (now_ms() if nobody knows better). Frames
@@ -59,7 +61,7 @@ def symbol(frame):
     seen = letters(frame)
     if seen == DOT:
         return ".", "white"
-    for letter in "BR":
+    for letter in "BRC":
         digit = DIGITS.get(seen.replace(letter, "X"))
         if digit:
             return digit, COLOURS[letter]
@@ -72,11 +74,17 @@ def bar(frame):
     return len(seen.rstrip("BG")) if re.fullmatch("W+(B+|G+)", seen) else None
 
 
+def search_bar(frame):
+    """The same of a search for meters."""
+    seen = letters(frame)
+    return len(seen.rstrip("C")) if re.fullmatch("W+C+", seen) else None
+
+
 def kind(frame):
     """What one frame alone looks like. "dark" can be half of a blink, and a red "symbol" 1 the last frame of `leds`."""
     if not letters(frame).strip("."):
         return "dark"
-    return "symbol" if symbol(frame) else "bar" if bar(frame) else "status"
+    return "symbol" if symbol(frame) else "bar" if bar(frame) or search_bar(frame) else "status"
 
 
 def runs(frames, end_ms=None):
@@ -154,9 +162,19 @@ def numbers(frames, end_ms=None):
     return [int(text.text) for text in spelled(frames, end_ms) if text.whole and text.colour == "red"]
 
 
+def minutes(frames, end_ms=None):
+    """The numbers that were spelled in cyan, to their end."""
+    return [int(text.text) for text in spelled(frames, end_ms) if text.whole and text.colour == "cyan"]
+
+
 def bars(frames):
     """The catch-up bar, each time that it is another."""
     return [(begin, bar(frame)) for begin, _, frame in runs(frames) if bar(frame)]
+
+
+def search_bars(frames):
+    """The bar of a search for meters, each time that it is another."""
+    return [(begin, search_bar(frame)) for begin, _, frame in runs(frames) if search_bar(frame)]
 
 
 def status_at(frames, at_ms):

@@ -121,6 +121,14 @@ class Decoder(unittest.TestCase):
         self.assertEqual([done for _, done in lights.bars(film.frames)], [1, 4, 7])
         self.assertEqual([lights.kind(frame) for frame in film.frames], ["status", "bar", "bar", "bar"])
         self.assertEqual(lights.spelled(film.frames), [])
+        self.assertEqual(lights.search_bars(film.frames), [])
+
+    def test_a_search_comes_back(self):
+        film = Film().show("PC..G...", 5000).show("WWCCCCCC", 5000).spell("14", "C").show("." * 8, 2000).show("PC..G...", 5000)
+        self.assertEqual([done for _, done in lights.search_bars(film.frames)], [2])
+        self.assertEqual(lights.minutes(film.frames, film.time), [14])
+        self.assertEqual((lights.bars(film.frames), lights.numbers(film.frames), lights.addresses(film.frames)),
+                         ([], [], []))
 
     def test_bits_come_back_as_a_frame(self):
         source = random.Random(8)

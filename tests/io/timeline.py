@@ -21,6 +21,7 @@ DARK, RED, GREEN, BLUE, YELLOW, CYAN, PURPLE, WHITE = ("000000", "c80000", "00c8
 COLOURS = {
     ("program", "running"): (PURPLE,), ("program", "dead"): (RED, DARK), ("program", "ended"): (RED,),
     ("meters", "all read"): (GREEN,), ("meters", "silent"): (YELLOW, DARK), ("meters", "failed"): (RED, DARK),
+    ("meters", "searching"): (CYAN,),
     ("writing", "no"): (DARK,), ("writing", "writing"): (BLUE,), ("writing", "failed"): (RED, DARK),
     ("writing", "both"): (RED, BLUE),
     ("stick", "none"): (DARK,), ("stick", "current"): (WHITE,), ("stick", "behind"): (CYAN,),
