@@ -209,6 +209,12 @@ static void look_at_inbox(void *data)
 /* Meters that nobody has named, if there is no other configuration. */
 static void look_for_meters(struct core *core)
 {
+    char text[QUEUE_TEXT_SIZE];
+
+    while (core->finder && finder_take_clash(core->finder, text, sizeof(text))) {
+        log_warning("%s", text);
+        queue_push_event(core->queue, clock_boot_ms(), "clash", text, true);
+    }
     if (core->finder && finder_step(core->finder)) {
         on_reload(core);
     }

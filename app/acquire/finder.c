@@ -10,6 +10,7 @@
 #include "app/config/scanned.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -326,6 +327,31 @@ bool finder_step(struct finder *finder)
     return ready && adopt(finder);
 }
 
+bool finder_take_clash(struct finder *finder, char *ret, size_t size)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < finder->port_count && !any; i++) {
+        struct finder_port *port = finder->ports[i];
+        auto_text struct text rest = { 0 };
+        const char *line;
+        size_t length;
+
+        (void) pthread_mutex_lock(&port->mutex);
+        line = text_string(&port->clashes);
+        length = strcspn(line, "\n");
+        any = length > 0;
+        if (any) {
+            (void) snprintf(ret, size, "%.*s", (int) length, line);
+            text_add(&rest, line + length + 1);
+            text_reset(&port->clashes);
+            text_add(&port->clashes, text_string(&rest));
+        }
+        (void) pthread_mutex_unlock(&port->mutex);
+    }
+    return any;
+}
+
 struct finder_port *finder_port(struct finder *finder, const char *bus)
 {
     for (unsigned i = 0; finder && i < finder->port_count; i++) {
@@ -350,12 +376,25 @@ static uint64_t left_of(const struct finder_port *port)
                : left_us;
 }
 
+/* Where all ports fail, or there is none, nobody is asked. The mutexes are held one after another. */
+static const char *find_state(struct finder *finder)
+{
+    bool done = finder->port_count > 0, asks = false;
+
+    for (unsigned i = 0; i < finder->port_count; i++) {
+        (void) pthread_mutex_lock(&finder->ports[i]->mutex);
+        done &= finder->ports[i]->done;
+        asks |= !finder->ports[i]->done && !finder->ports[i]->failing;
+        (void) pthread_mutex_unlock(&finder->ports[i]->mutex);
+    }
+    return finder->stopped ? "stopped" : done ? "done" : asks ? "running" : "waiting";
+}
+
 void finder_add_status(struct finder *finder, struct text *ret)
 {
     uint64_t done_us = 0, total_us = 0, left_us = 0;
-    unsigned meters = 0;
+    unsigned meters = 0, rounds = UINT_MAX;
     auto_text struct text ports = { 0 };
-    bool all_done = true;
 
     for (unsigned i = 0; i < finder->port_count; i++) {
         struct finder_port *port = finder->ports[i];
@@ -365,7 +404,7 @@ void finder_add_status(struct finder *finder, struct text *ret)
         total_us += port->progress.total_us;
         left_us = MAX(left_us, left_of(port));  // side by side
         meters += port->meters;
-        all_done &= port->done;
+        rounds = MIN(rounds, port->meters > 0 ? 0 : port->rounds);
         text_add(&ports, i > 0 ? ",{" : "{");
         json_add_member_string(&ports, "bus", port->bus);
         json_add_member_string(&ports, "text", port->text);
@@ -373,11 +412,11 @@ void finder_add_status(struct finder *finder, struct text *ret)
         (void) pthread_mutex_unlock(&port->mutex);
     }
     text_add_char(ret, '{');
-    all_done &= finder->port_count > 0;
-    json_add_member_string(ret, "state", finder->stopped ? "stopped" : all_done ? "done" : "running");
+    json_add_member_string(ret, "state", find_state(finder));
     json_add_member_number(ret, "percent", total_us ? (double) (100 * done_us / total_us) : 0);
     json_add_member_number(ret, "left_s", (double) (left_us / 1000000));
     json_add_member_number(ret, "found", meters);
+    json_add_member_number(ret, "rounds", finder->port_count > 0 ? rounds : 0);
     json_add_key(ret, "ports");
     text_addf(ret, "[%s]}", text_string(&ports));
 }

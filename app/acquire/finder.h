@@ -36,6 +36,12 @@ void finder_free(struct finder *finder);
 /* Go on; the core's thread. true: adopted.conf is another one, and wants to be read. */
 bool finder_step(struct finder *finder);
 
+/*
+ * Two meters at one address, in words: the next that was not told yet, each once. Returns false if there is none. The
+ * core's thread.
+ */
+bool finder_take_clash(struct finder *finder, char *ret, size_t size);
+
 /* What is to be looked for in the pauses of a bus; NULL: nothing. */
 struct finder_port *finder_port(struct finder *finder, const char *bus);
 
@@ -45,7 +51,15 @@ struct finder_port *finder_port(struct finder *finder, const char *bus);
  */
 uint64_t finder_search(struct finder_port *port, struct line *line, uint64_t until_us);
 
-/* The value of the status's member "scan": progress, time left, what was found. */
+/*
+ * The value of the status's member "scan":
+ *
+ *   state    running, waiting (there is no port that can be used), done, stopped
+ *   percent  of the time that it takes where nobody answers; left_s is how much of it is to come
+ *   found    meters
+ *   rounds   in which all ports were looked at to the end and nothing was there
+ *   ports    {bus, text}: where it is, or why it cannot be used
+ */
 void finder_add_status(struct finder *finder, struct text *ret);
 
 /* Somebody else says what there is: the search is over. */

@@ -27,6 +27,21 @@ static int begin_scan(struct finder_port *port)
                     &port->scan);
 }
 
+/* Two meters at one address are nothing to adopt, but somebody should know. The mutex is held. */
+static void tell_clashes(struct finder_port *port, unsigned from)
+{
+    for (unsigned i = from; i < scan_found_count(port->scan); i++) {
+        const struct scan_found *found = scan_found_at(port->scan, i);
+
+        if (found->kind == SCAN_CLASH && !port->told[found->address % ARRAY_SIZE(port->told)]) {
+            port->told[found->address % ARRAY_SIZE(port->told)] = true;
+            text_addf(&port->clashes, "bus '%s': ", port->bus);
+            scanned_describe(&port->clashes, found);
+            text_add_char(&port->clashes, '\n');
+        }
+    }
+}
+
 /* What others may know. Returns whether something was found, or all is done. */
 static bool put_news(struct finder_port *port, bool done)
 {
@@ -34,10 +49,12 @@ static bool put_news(struct finder_port *port, bool done)
     bool news;
 
     (void) pthread_mutex_lock(&port->mutex);
+    port->failing = false;
     scan_get_progress(port->scan, &port->progress);
     (void) scan_progress_text(port->scan, port->text);
     news = scan_found_count(port->scan) > port->things;
     if (news) {
+        tell_clashes(port, port->things);
         port->things = scan_found_count(port->scan);
         text_reset(&port->found);
         port->meters = scanned_add(&port->found, port->scan, port->bus,
@@ -55,6 +72,33 @@ static void publish(struct finder_port *port, bool done)
     if (put_news(port, done)) {
         port->finder->setup.changed(port->finder->setup.data);
     }
+}
+
+/* Once for each reason. *told is the last one. */
+static void put_failure(struct finder_port *port, const struct line *line, int r, int *told)
+{
+    const char *problem = *line_problem(line) ? line_problem(line) : strerror(-r);
+
+    if (r == *told) {
+        return;
+    }
+    *told = r;
+    log_warning("looking for meters: %s", problem);
+    (void) pthread_mutex_lock(&port->mutex);
+    port->failing = true;
+    (void) snprintf(port->text, sizeof(port->text), "%s", problem);
+    (void) pthread_mutex_unlock(&port->mutex);
+    port->finder->setup.changed(port->finder->setup.data);
+}
+
+static void count_round(struct finder_port *port)
+{
+    log_info("nothing answers on %s; looking again", port->bus);
+    (void) pthread_mutex_lock(&port->mutex);
+    port->rounds++;
+    port->things = 0;  // a scan that is new has found nothing
+    (void) pthread_mutex_unlock(&port->mutex);
+    port->finder->setup.changed(port->finder->setup.data);
 }
 
 /* Returns true if the thread is to end. */
@@ -82,13 +126,15 @@ static void run(void *data)
     while (!wait_until(port, again_us)) {
         int r = scan_line_step(port->scan, line, 0, &again_us);
 
-        if (r < 0 && r != told) {
-            log_warning("looking for meters: %s", *line_problem(line) ? line_problem(line) : strerror(-r));
+        if (r < 0) {
+            put_failure(port, line, r, &told);
+            again_us = clock_monotonic_us() + AGAIN_US;
+            continue;
         }
-        told = r < 0 ? r : 0;
-        again_us = r > 0 ? 0 : r < 0 ? clock_monotonic_us() + AGAIN_US : again_us;
+        told = 0;
+        again_us = r > 0 ? 0 : again_us;
         if (again_us == UINT64_MAX && port->meters == 0) {
-            log_info("nothing answers on %s; looking again", port->bus);
+            count_round(port);
             again_us = begin_scan(port) < 0 ? UINT64_MAX : clock_monotonic_us() + AGAIN_US;
             continue;
         }
@@ -166,6 +212,7 @@ void finder_port_free(struct finder_port *port)
     }
     scan_free(port->scan);
     text_clear(&port->found);
+    text_clear(&port->clashes);
     macros_close(&port->stop_fd);
     (void) pthread_mutex_destroy(&port->mutex);
     free(port);

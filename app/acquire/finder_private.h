@@ -27,14 +27,18 @@ struct finder_port {
     bool started, joined;
     int stop_fd;
     unsigned adopted;                // meters, by the core
+    bool told[256];                  // that two meters are at this address
 
     pthread_mutex_t mutex;           // of what the core looks at
     struct text found;               // as configuration
+    struct text clashes;             // to be told, a line each
     unsigned meters, things;
     uint64_t found_us;               // when the last was
     struct scan_progress progress;
     char text[SCAN_TEXT_SIZE];
     uint64_t began_us;
+    unsigned rounds;                 // of all that there is to ask, in which nothing was found
+    bool failing;                    // the port cannot be used; text says why
     bool done;
 };
 

@@ -173,11 +173,13 @@ static void print_scan(const struct json *acquire)
     const struct json *scan = json_member(acquire, "scan"), *ports = json_member(scan, "ports");
     const char *state = json_member_string(scan, "state");
 
-    for (size_t i = 0; state && text_equal(state, "running") && i < json_count(ports); i++) {
+    bool looks = state && (text_equal(state, "running") || text_equal(state, "waiting"));
+
+    for (size_t i = 0; looks && i < json_count(ports); i++) {
         (void) printf("scan      %s: %s\n", or_dash(json_member_string(json_item(ports, i), "bus")),
                       or_dash(json_member_string(json_item(ports, i), "text")));
     }
-    if (state && text_equal(state, "running") && json_count(ports) == 0) {
+    if (looks && json_count(ports) == 0) {
         (void) printf("scan      no adapter is plugged in\n");
     }
 }

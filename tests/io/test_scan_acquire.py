@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """acquire without meters in its configuration: it looks for them, logs what it finds, and goes on looking in its pauses."""
 
+import os
 import time
 import unittest
 
 import harness
+import lights
+import timeline
 from test_acquire import Case as AcquireCase
 
 INTERVAL_MS = 1000
@@ -27,6 +30,55 @@ class Found(AcquireCase):
     def adopted(self):
         path = self.state / "adopted.conf"
         return path.read_text() if path.exists() else ""
+
+    def start_leds(self):
+        """Without the address at the start. Returns what gives its frames."""
+        record = self.directory / "frames"
+        self.run_dir.mkdir(exist_ok=True)
+        self.start(harness.BIN / "meterstick-leds", "--run-dir", self.run_dir, "--state-dir", self.directory, "--record",
+                   record, "--read-outs", "0", env=dict(os.environ))
+        return lambda: lights.read_frames(record) if record.exists() else []
+
+    def test_the_lights_tell_of_the_search_and_then_of_the_meter(self):
+        frames = self.start_leds()
+        process = self.begin("schneider-em1200:1@19200 8E1", "hiking-dds238-2-zn-s:99@9600 8N1")
+
+        def words():
+            return [frame["words"][1] for frame in frames()]
+
+        harness.wait_until(lambda: "searching" in words(), 20, "searching")
+        harness.wait_until(lambda: words()[-1] == "all read", 90, "all read")
+        self.assertEqual([word for word, before in zip(words(), ["", *words()]) if word != before],
+                         ["failed", "searching", "all read"])  # failed: acquire was not there yet
+        self.assertEqual(self.status()["scan"]["state"], "running")
+        harness.wait_until(lambda: lights.search_bars(frames()), 60, "the bar")
+        harness.wait_until(lambda: lights.minutes(frames(), lights.now_ms()), 60, "the minutes")
+        left_s = self.status()["scan"]["left_s"]
+        self.assertAlmostEqual(lights.minutes(frames(), lights.now_ms())[0], left_s / 60, delta=10 + left_s / 100)
+        timeline.check_colours(frames(), lights.now_ms())
+        self.end(process)
+
+    def test_a_port_that_cannot_be_used_is_no_search(self):
+        config = self.configure(f"[bus cellar]\nport = {self.directory / 'nothing'}\n")
+        frames = self.start_leds()
+        process = self.acquire(config)
+        scan = harness.wait_until(lambda: self.status().get("scan", {}).get("state") == "waiting" and self.status(), 20,
+                                  "waiting")["scan"]
+        self.assertIn("there is no device", scan["ports"][0]["text"])
+        self.assertIn("there is no device", self.meterstick("status", "--run-dir", self.run_dir).stdout)
+        harness.wait_until(lambda: frames() and frames()[-1]["words"][:2] == ["running", "failed"], 10, "the light")
+        self.end(process)
+
+    def test_two_meters_at_one_address_are_an_event(self):
+        process = self.begin("schneider-iem2150:2@9600 8N1", "schneider-iem2150:1@9600 8N1",
+                             "schneider-em6400:1@9600 8N1", options=("--collide",))
+        said = harness.wait_until(lambda: self.events("clash"), 60, self.log.read_text())
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("bus 'cellar': address 1, 9600 8N1: two meters at one address?", str(said[0]))
+        harness.wait_until(lambda: self.row_count("schneider-iem2150-2"), 90, "the other")
+        self.assertIn("# cellar: address 1, 9600 8N1: two meters at one address?", self.adopted())
+        self.end(process)
+        self.assertEqual(len(self.events("clash")), 1)
 
     def test_the_first_row_comes_within_a_minute_and_the_rest_without_a_lost_slice(self):
         process = self.begin("schneider-iem2150:1@9600 8N1", "hiking-dds238-2-zn-s:2@9600 8N1",
