@@ -28,6 +28,7 @@ ARCHITECTURES = {  # Debian's name: the compiler's, CMake's
     "arm64": ("aarch64-linux-gnu", "aarch64"),
     "armhf": ("arm-linux-gnueabihf", "armv7l"),
 }
+LAYOUT = 2  # of the directory; a new number makes it anew
 EMULATORS = {"arm64": "qemu-aarch64-static", "armhf": "qemu-arm-static"}  # package qemu-user-static
 
 # Each library's package once more, by itself and with its control files: what dpkg-shlibdeps asks.
@@ -108,7 +109,7 @@ def sysroot(suite, arch, log, more=()):
     """The directory SUITE-ARCH-KEY with PACKAGES and more, made if it is not there. Says how on the file `log`."""
     check_tools(arch)
     packages = (*PACKAGES, *more)
-    key = hashlib.sha256(repr((packages, HOOK)).encode()).hexdigest()[:12]
+    key = hashlib.sha256(repr((packages, HOOK, LAYOUT)).encode()).hexdigest()[:12]
     place = PLACE / f"{suite}-{arch}-{key}"
     with Lock(PLACE / "lock"):
         if not place.exists():
@@ -129,10 +130,20 @@ def _unpack(suite, arch, packages, place, log):
     subprocess.run(["tar", "-C", fresh, "-xf", archive, "--exclude=./dev", "--exclude=*/modules/*",
                     "--exclude=./usr/share/doc"], stderr=log, check=True)
     archive.unlink()
-    for name in ("lib", "lib64"):  # the names that programs and libc.so know the loader by
-        if not (fresh / name).exists() and (fresh / "usr" / name).exists():
-            (fresh / name).symlink_to(f"usr/{name}")
+    _mend_links(fresh)
     fresh.rename(place)
+
+
+def _mend_links(root):
+    """Links lead out of the root where they are absolute: -lm would find libm.a, or this machine's library."""
+    for name in ("lib", "lib64"):  # the names that programs and libc.so know the loader by
+        if not (root / name).exists() and (root / "usr" / name).exists():
+            (root / name).symlink_to(f"usr/{name}")
+    for link in (root / "usr/lib").rglob("*"):
+        if link.is_symlink() and os.readlink(link).startswith("/"):
+            target = root / os.readlink(link).lstrip("/")
+            link.unlink()
+            link.symlink_to(os.path.relpath(target, link.parent))
 
 
 def _arch_of(root):
