@@ -102,6 +102,32 @@ static void test_an_integer_is_multiplied_in_decimal(void)
     CHECK(decimal_scale_unsigned(1, decimal("1e30")) == 1e30);
 }
 
+/* Products beyond 64 bits; the digits are Python's. */
+static const struct {
+    uint64_t value;
+    int64_t digits;
+    int exponent;
+    const char *expect;
+} product_cases[] = {
+    { UINT64_C(18446744073709551615), INT64_C(999999999999999999), -20, "18446744073709551596553255926290448385e-20" },
+    { UINT64_C(9223372036854775807), INT64_C(123456789012345678), -30, "1138687895536349061688316917875412146e-30" },
+    { UINT64_C(1000000000000000000), INT64_C(1000000001), 0, "1000000001000000000000000000e0" },
+    { UINT64_C(999999999999999999), INT64_C(999999999), -7, "999999998999999999000000001e-7" },
+    { UINT64_C(9007199254740993), INT64_C(3), 0, "27021597764222979e0" },
+    { UINT64_C(94906267), INT64_C(94906267), 0, "9007199515875289e0" },
+};
+
+static void test_products_of_any_size_are_exact_before_they_are_rounded(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(product_cases); i++) {
+        struct decimal up = { .digits = product_cases[i].digits, .exponent = product_cases[i].exponent };
+        struct decimal down = { .digits = -up.digits, .exponent = up.exponent };
+
+        CHECK(decimal_scale_unsigned(product_cases[i].value, up) == strtod(product_cases[i].expect, NULL));
+        CHECK(decimal_scale_unsigned(product_cases[i].value, down) == -strtod(product_cases[i].expect, NULL));
+    }
+}
+
 static void test_a_float_becomes_its_shortest_decimal_before_it_is_multiplied(void)
 {
     // 4.2e-05 kW is 0.042 W, not 0.0419999996665865
@@ -300,7 +326,7 @@ static void test_random_integers_are_the_double_nearest_to_the_product(void)
 }
 
 TESTS(test_a_resolution_is_read_as_it_is_written, test_what_is_no_decimal_is_refused,
-      test_an_integer_is_multiplied_in_decimal,
+      test_an_integer_is_multiplied_in_decimal, test_products_of_any_size_are_exact_before_they_are_rounded,
       test_a_float_becomes_its_shortest_decimal_before_it_is_multiplied, test_what_is_no_number_stays_so,
       test_a_number_is_printed_plain_from_a_millionth_to_1e21, test_random_floats_are_what_the_slow_way_gives,
       test_random_doubles_are_printed_as_the_shortest_decimal_that_gives_them_back,

@@ -14,7 +14,7 @@
  * two exact numbers is rounded once, so it gives the double nearest to the true result: no digits needed.
  */
 #define EXACT_POWERS 22
-#define EXACT_INTEGER 9007199254740992.0  // 2^53
+#define EXACT_INTEGER (UINT64_C(1) << 53)
 
 static const double powers_of_ten[EXACT_POWERS + 1] = {
     1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -66,29 +66,62 @@ int decimal_parse(const char *string, struct decimal *ret)
     return 0;
 }
 
-/* The double nearest to digits x 10^exponent, by way of text: any size, slow. */
-static double nearest_double_slowly(__int128 digits, int exponent)
+static uint64_t magnitude(int64_t value)
 {
-    unsigned __int128 rest = digits < 0 ? -(unsigned __int128) digits : (unsigned __int128) digits;
-    char text[64];
-    char *start = text + sizeof(text) - 12;
+    return value < 0 ? -(uint64_t) value : (uint64_t) value;
+}
 
-    (void) snprintf(start, 12, "e%d", exponent);
-    do {
-        *--start = (char) ('0' + (int) (rest % 10));
-        rest /= 10;
-    } while (rest > 0);
-    if (digits < 0) {
+/*
+ * left x right in decimal digits, written before `end`; returns where they begin. There is no __int128 on armhf: parts
+ * of nine digits, of which three hold any factor, and three products of two parts fit 64 bits.
+ */
+#define PART 1000000000U
+#define PART_DIGITS 9
+static char *print_product(uint64_t left, uint64_t right, char *end)
+{
+    const uint64_t lefts[3] = { left % PART, left / PART % PART, left / PART / PART };
+    const uint64_t rights[3] = { right % PART, right / PART % PART, right / PART / PART };
+    uint64_t parts[6] = { 0 };
+    char *start = end;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lefts); i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(rights); j++) {
+            parts[i + j] += lefts[i] * rights[j];
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+        if (i + 1 < ARRAY_SIZE(parts)) {
+            parts[i + 1] += parts[i] / PART;
+        }
+        for (int digit = 0; digit < PART_DIGITS; digit++, parts[i] /= 10) {
+            *--start = (char) ('0' + (int) (parts[i] % 10));
+        }
+    }
+    return start;
+}
+
+/* The double nearest to left x right x 10^exponent, by way of text: any size, slow. */
+static double nearest_double_slowly(bool negative, uint64_t left, uint64_t right, int exponent)
+{
+    char text[80];
+    char *const power = text + sizeof(text) - 12;
+    char *start;
+
+    (void) snprintf(power, 12, "e%d", exponent);
+    start = print_product(left, right, power);
+    if (negative) {
         *--start = '-';
     }
     return strtod(start, NULL);
 }
 
-static double nearest_double(__int128 digits, int exponent)
+static double nearest_double(bool negative, uint64_t left, uint64_t right, int exponent)
 {
-    double exact = (double) digits;
+    uint64_t product;
 
-    if (fabs(exact) < EXACT_INTEGER) {
+    if (!__builtin_mul_overflow(left, right, &product) && product < EXACT_INTEGER) {
+        double exact = (double) (negative ? -(int64_t) product : (int64_t) product);  // never -0
+
         if (exponent >= 0 && exponent <= EXACT_POWERS) {
             return exact * powers_of_ten[exponent];
         }
@@ -96,17 +129,18 @@ static double nearest_double(__int128 digits, int exponent)
             return exact / powers_of_ten[-exponent];
         }
     }
-    return nearest_double_slowly(digits, exponent);
+    return nearest_double_slowly(negative, left, right, exponent);
 }
 
 double decimal_scale_signed(int64_t value, struct decimal resolution)
 {
-    return nearest_double((__int128) value * resolution.digits, resolution.exponent);
+    return nearest_double((value < 0) != (resolution.digits < 0), magnitude(value), magnitude(resolution.digits),
+                          resolution.exponent);
 }
 
 double decimal_scale_unsigned(uint64_t value, struct decimal resolution)
 {
-    return nearest_double((__int128) value * resolution.digits, resolution.exponent);
+    return nearest_double(resolution.digits < 0, value, magnitude(resolution.digits), resolution.exponent);
 }
 
 /* "-1.23456e-05" as printf's %e gives it, to digits and exponent. */
@@ -195,8 +229,9 @@ double decimal_scale_float(float value, struct decimal resolution)
     if (!shortest_of_float_fast(value, &shortest)) {
         shortest = shortest_of_float(value);
     }
-    return nearest_double((__int128) shortest.digits * resolution.digits,
-                          shortest.exponent + resolution.exponent);
+    shortest.exponent += resolution.exponent;
+    return decimal_scale_signed(shortest.digits,
+                                (struct decimal){ .digits = resolution.digits, .exponent = shortest.exponent });
 }
 
 double decimal_scale_double(double value, struct decimal resolution)
@@ -207,8 +242,9 @@ double decimal_scale_double(double value, struct decimal resolution)
         return value;
     }
     shortest = shortest_of_double(value);
-    return nearest_double((__int128) shortest.digits * resolution.digits,
-                          shortest.exponent + resolution.exponent);
+    shortest.exponent += resolution.exponent;
+    return decimal_scale_signed(shortest.digits,
+                                (struct decimal){ .digits = resolution.digits, .exponent = shortest.exponent });
 }
 
 /* digits x 10^-places, plain: 23010, 2 is "230.1". Returns the length. */
