@@ -8,7 +8,7 @@ that is not linked in.
     root = cross.sysroot("bookworm", "arm64", log)
     cross.build("build/x", root, ["meterstick"], log)
 
-The sysroots are kept in build/cross.
+The sysroots are kept in build/cross. $METERSTICK_MIRROR is where packages come from, if not from deb.debian.org.
 """
 
 import fcntl
@@ -20,6 +20,8 @@ import subprocess
 
 SOURCE = pathlib.Path(__file__).resolve().parents[1]
 PLACE = SOURCE / "build" / "cross"
+# The release alone, without its security updates: what is built with it runs with either.
+MIRROR = os.environ.get("METERSTICK_MIRROR", "http://deb.debian.org/debian")
 PACKAGES = ("libc6-dev", "libgcc-s1", "libsystemd-dev", "libudev-dev", "libsqlite3-dev", "libinih-dev",
             "libjansson-dev", "libgpiod-dev", "libcmocka-dev")
 RELEASES = {"bookworm": 12, "trixie": 13}
@@ -54,6 +56,8 @@ set(CMAKE_SYSROOT {root})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+# A compiler for its own architecture looks for libraries beside itself first.
+add_link_options(-B{root}/usr/lib/{triplet} -L{root}/usr/lib/{triplet})
 {emulator}"""
 
 
@@ -123,7 +127,7 @@ def _unpack(suite, arch, packages, place, log):
     fresh.mkdir()
     with open(archive, "wb") as file:  # made by another user, where we are not root
         result = subprocess.run(["mmdebstrap", "--variant=extract", f"--architectures={arch}", "--format=tar",
-                                 f"--extract-hook={HOOK}", f"--include={','.join(packages)}", suite],
+                                 f"--extract-hook={HOOK}", f"--include={','.join(packages)}", suite, "-", MIRROR],
                                 stdout=file, stderr=log, check=False)
     if result.returncode != 0:
         raise Missing(f"packages of {suite} for {arch}: mmdebstrap failed, see {log.name}")
