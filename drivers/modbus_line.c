@@ -231,5 +231,6 @@ int line_transact(struct line *line, struct modbus_request *request, uint32_t ti
         r = exchange(line, request, timeout_us, expect_us, ret_words, ret_result);
     }
     line_give(line);
+    line->answered |= r == 0 || r == -EOPNOTSUPP;
     return r;
 }

@@ -53,11 +53,13 @@ const char *line_problem(const struct line *line);
 /*
  * Between two transactions: -1, or the descriptor, for poll() without events. POLLHUP or POLLERR on it means that the
  * adapter or connection is gone; line_hung_up() then closes it, so that the kernel can give its name again, and returns
- * -ENODEV. line_look_again(): look for the port at the next call and not only when a second is over.
+ * -ENODEV. line_look_again(): look for the port at the next call and not only when a second is over. "auto" that is one
+ * of the board's own UARTs, where nobody has answered yet, is given up for an adapter that was plugged in: then true,
+ * and what is open next is another line.
  */
 int line_fd(const struct line *line);
 int line_hung_up(struct line *line);
-void line_look_again(struct line *line);
+bool line_look_again(struct line *line);
 
 /* Use another serial setting from the next transaction on; nothing happens if it is the same, or on TCP. */
 void line_set_serial(struct line *line, const struct serial_setting *setting);

@@ -25,6 +25,7 @@ struct line {
     struct late_list late;
     struct port_share *share;           // NULL: the port is ours alone
     bool shared;                        // as it is open now
+    bool answered;                      // somebody has, since the line was made
     struct text problem;
     uint8_t buffer[LINE_BUFFER_SIZE];
     size_t size;                        // bytes of it that came since the request

@@ -222,9 +222,24 @@ int line_hung_up(struct line *line)
     return line_lose(line, line_is_serial(line) ? ENODEV : 0);
 }
 
-void line_look_again(struct line *line)
+/* A UART that a board has anyway says nothing of where the meters are; an adapter that somebody plugs in does. */
+static bool is_better_elsewhere(const struct line *line)
+{
+    char path[PATH_SIZE], name[SERIAL_NAME_SIZE];
+
+    return line->fd >= 0 && line->endpoint.kind == ENDPOINT_AUTO && !line->answered && *line->endpoint.adapter == '\0'
+           && serial_find("", &line->endpoint, path, sizeof(path), NULL) == 0
+           && serial_name("", path, name, sizeof(name)) == 0;
+}
+
+bool line_look_again(struct line *line)
 {
     line->open_again_us = 0;
+    if (!is_better_elsewhere(line)) {
+        return false;
+    }
+    line_shut(line);
+    return true;
 }
 
 static bool same_setting(const struct serial_setting *a, const struct serial_setting *b)

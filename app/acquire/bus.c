@@ -216,7 +216,10 @@ static void look_after_port(struct bus *bus)
     } else if (bus->line && port_watch_is_due(&bus->port, bus->told, now_us)) {
         log_debug("bus '%s': %s", bus->name, bus->told ? "told of a port" : "looking for the port");
         bus->port.again_us = 0;
-        line_look_again(bus->line);
+        (void) line_look_again(bus->line);
+        (void) bus_use_port(bus, now_us);
+    } else if (bus->line && bus->told && bus->port.error == 0 && line_look_again(bus->line)) {
+        log_info("bus '%s': nobody has answered on the board's own port; an adapter is there now", bus->name);
         (void) bus_use_port(bus, now_us);
     }
 }

@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 
 #define AGAIN_US UINT64_C(1000000)  // a port that cannot be used is tried each second
+#define LOOK_US  UINT64_C(2000000)  // how often "auto" is looked for where nobody answers
 
 static int begin_scan(struct finder_port *port)
 {
@@ -111,6 +112,21 @@ static bool wait_until(const struct finder_port *port, uint64_t until_us)
     return poll(&stop, 1, ms) > 0;
 }
 
+/* "auto" may be another port now, on which nobody was asked. */
+static void look_again(struct finder_port *port, struct line *line, uint64_t *again_us)
+{
+    uint64_t now_us = clock_monotonic_us();
+
+    if (now_us < port->look_us) {
+        return;
+    }
+    port->look_us = now_us + LOOK_US;
+    if (port->endpoint.kind == ENDPOINT_AUTO && line_fd(line) >= 0 && port->things == 0 && line_look_again(line)) {
+        log_info("nobody has answered on the board's own port; looking for meters on the adapter");
+        *again_us = begin_scan(port) < 0 ? now_us + AGAIN_US : 0;
+    }
+}
+
 static void run(void *data)
 {
     struct finder_port *port = data;
@@ -124,8 +140,10 @@ static void run(void *data)
         return;
     }
     while (!wait_until(port, again_us)) {
-        int r = scan_line_step(port->scan, line, 0, &again_us);
+        int r;
 
+        look_again(port, line, &again_us);
+        r = port->scan ? scan_line_step(port->scan, line, 0, &again_us) : -ENOMEM;
         if (r < 0) {
             put_failure(port, line, r, &told);
             again_us = clock_monotonic_us() + AGAIN_US;

@@ -26,6 +26,7 @@ struct finder_port {
     struct thread thread;
     bool started, joined;
     int stop_fd;
+    uint64_t look_us;                // of the thread: when "auto" is looked for again
     unsigned adopted;                // meters, by the core
     bool told[256];                  // that two meters are at this address
 

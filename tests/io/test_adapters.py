@@ -301,6 +301,47 @@ class Machine(Case):
         self.end(process)
         self.check_rows(a=230)
 
+    def test_auto_leaves_a_uart_where_nobody_has_answered_for_an_adapter(self):
+        here, board = self.meters(230, 231)
+        board.unit = 9
+        self.machine.solder("ttyS0", board.plug())
+        process = self.acquire(self.configure(self.buses(a="auto")))
+        harness.wait_until(lambda: self.status()["state"] == "failed", 20, self.log.read_text())
+        self.machine.plug("ttyUSB0", "1-1.2", here.plug(), "A50285BI")
+        self.wait_new_row("a", 60)  # a dead meter is found again by then
+        self.assertIn("an adapter is there now", self.log.read_text())
+        self.end(process)
+        self.check_rows(a=230)
+
+    def test_auto_stays_with_a_uart_where_somebody_has_answered(self):
+        here, board = self.meters(230, 231)
+        self.machine.solder("ttyS0", board.plug())
+        process = self.acquire(self.configure(self.buses(a="auto")))
+        self.wait_new_row("a", 30)
+        self.machine.plug("ttyUSB0", "1-1.2", here.plug(), "A50285BI")
+        for _ in range(3):
+            self.wait_new_row("a")
+        self.end(process)
+        self.check_rows(a=231)
+
+    def test_a_search_on_a_uart_where_nobody_is_goes_to_an_adapter(self):
+        here, board = self.meters(230, 231)
+        here.tables = registers.registers(test_acquire.MODEL, dict(
+            test_acquire.LOGGED, voltage=230, meter_model="iEM2150", manufacturer="Schneider Electric"))
+        board.unit = 200
+        self.machine.solder("ttyS0", board.plug())
+        process = self.acquire(self.configure("[bus a]\nport = auto\n"))
+        harness.wait_until(lambda: self.status().get("scan", {}).get("percent", 0) > 0
+                           or "address 3" in str(self.status().get("scan")), 90, self.log.read_text())
+        self.machine.plug("ttyUSB0", "1-1.2", here.plug(), "A50285BI")
+        name = f"{test_acquire.MODEL}-1"
+        try:
+            harness.wait_until(lambda: self.rows(name), 60, name)
+        except AssertionError:
+            self.fail(f"{self.log.read_text()} {self.status()}")
+        self.end(process)
+        self.check_rows(**{f"{test_acquire.MODEL}-1": 230})
+
     def test_without_udev_the_same_takes_a_second_longer(self):
         (meter,) = self.meters(227.7)
         self.machine.plug("ttyUSB0", "1-1.2", meter.plug(), "FTA")
