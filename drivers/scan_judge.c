@@ -93,6 +93,8 @@ void scan_judge_identity(const struct model *model, const struct identity *ident
 
 /* --- values --- */
 
+#define STEP_W 100  // that a load may change by between two questions
+
 /* What the judge looks at. */
 struct reading {
     const struct model *model;
@@ -192,6 +194,8 @@ static void judge_sums(const struct reading *reading)
 
     if (fabs(total) > 1 && is_near(sum, total, 0.03, 3)) {
         reading->evidence->points += FOR_AGREEMENT;
+    } else if (fabs(total) < fabs(sum) / 2 - STEP_W) {
+        scan_refuse(reading->evidence, "the phases would be %g W, and %g W together", sum, total);
     }
     if (amperes > 0.1 && is_near(hypot(active, reactive), volts * amperes, 0.05, 5)) {
         reading->evidence->points += FOR_AGREEMENT;

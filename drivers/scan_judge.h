@@ -31,8 +31,9 @@ void scan_judge_identity(const struct model *model, const struct identity *ident
  * What the selected points say; values[i] is the first number of selection->points[i], NAN if the meter says that it
  * does not have it.
  *
- *   refused by   a value beyond its quantity's bounds, more active than apparent power, a total energy that is not
- *                import + export, a mains frequency that is none, half of the values or more missing
+ *   refused by   a value beyond its quantity's bounds, more active than apparent power, phases that are not in their
+ *                total, a total energy that is not import + export, a mains frequency that is none, half of the values
+ *                or more missing
  *   believed for phases whose powers add up, S = sqrt(P^2 + Q^2), S = U I, sqrt(3) between the voltages, 45 to 65 Hz
  */
 void scan_judge_values(const struct model *model, const struct selection *selection, const double *values,
