@@ -78,6 +78,16 @@ class Manual(unittest.TestCase):
         for verb in self.verbs():
             self.assertTrue(f".SS {verb}\n" in text or verb in PAGES, f"{verb} is not described")
 
+    def test_every_event_is_in_the_manual(self):
+        sources = "".join(path.read_text(encoding="utf-8") for path in (SOURCE / "app").glob("*/*.c"))
+        section = page("meterstick-acquire.8").split(".SH EVENTS")[1].split(".SH")[0]
+        told = {word for line in re.findall(r"(?m)^\.TP\n\.BR? (.*)", section) for word in re.findall("[a-z]+", line)}
+        raised = set(re.findall(r'event\((?:[^;"]|\n)*?"([a-z]+)"', sources))
+        self.assertGreater(len(raised), 8)
+        self.assertLessEqual(raised, told)
+        for code in told:  # some are chosen elsewhere than where they are raised
+            self.assertIn(f'"{code}"', sources)
+
     def test_every_light_is_in_the_manual_that_is_built(self):
         source = (SOURCE / "leds" / "indicator.c").read_text(encoding="utf-8")
         lights = re.findall(r"\{ PIXEL_\w+, COLOUR_(\w+), (?:STEADY|BLINKS), \"[^\"]*\",\s*\"(.*?)\"", source)
