@@ -86,7 +86,8 @@ class Troubleshooting(unittest.TestCase):
     def test_every_event_of_a_gap_is_one(self):
         section = self.text.split("A row that is not there")[1].split("##")[0]
         manual = read("docs/man/meterstick-acquire.8").split(".SH EVENTS")[1].split(".SH")[0]
-        events = [event for line in re.findall(r"^\|(.*?)\|", section, re.MULTILINE) for event in re.findall("`(.*?)`", line)]
+        events = [event for line in re.findall(r"^\|(.*?)\|", section, re.MULTILINE)
+                  for event in re.findall("`(.*?)`", line)]
         self.assertGreater(len(events), 8)
         for event in events:
             self.assertRegex(manual, rf"(?m)^\.BR? .*\b{event}\b")
@@ -117,7 +118,7 @@ class FirstCsv(Case):
             self.assertRegex(row, r"^(\d+-){2}\d+T[\d:.]+Z,(\d+-){2}\d+ [\d:]+,N(,-?\d+(\.\d+)?){9}$")
 
 
-class Guides(unittest.TestCase):
+class Guides(Case):
     def pages(self):
         return [SOURCE / "README.md", SOURCE / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 
@@ -150,6 +151,16 @@ class Guides(unittest.TestCase):
         for what, number in lines.items():
             self.assertTrue(any(name == what.lower() and words.startswith(f"GPIO {number}:")
                                 for name, words in wiring.PINS.values()), what)
+
+    def test_configurations_are_right(self):
+        count = 0
+        for page in (SOURCE / "README.md", *(DOCS / f"{name}.md" for name in ("hardware", "installing", "stick"))):
+            for block in re.findall(r"(?s)```ini\n(.*?)```", page.read_text(encoding="utf-8")):
+                path = self.directory / "meterstick.conf"
+                path.write_text(block)
+                self.meterstick("check", path, "--state-dir", self.directory, status=0)
+                count += 1
+        self.assertGreater(count, 4)
 
     def test_every_page_is_in_the_readme(self):
         readme = read("README.md")
