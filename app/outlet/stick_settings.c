@@ -5,9 +5,11 @@
 #include "app/base/clock.h"
 #include "app/base/file.h"
 #include "app/base/log.h"
+#include "app/config/adopt.h"
 #include "app/config/appliance.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define BURST_DEFAULT_MS 60000
@@ -46,27 +48,39 @@ static void take(struct stick_settings *settings, const char *path)
     }
 }
 
+/* The clock of files goes in steps of some ms; one that took another's place is another. */
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec
+           && a->st_ino == b->st_ino && a->st_size == b->st_size;
+}
+
+static void look_at(const char *path, struct stat *ret)
+{
+    if (stat(path, ret) < 0) {
+        *ret = (struct stat){};
+    }
+}
+
 bool stick_settings_look(struct stick_settings *settings)
 {
-    const char *config = settings->options->config;
+    const char *config = settings->options->config, *state_dir = settings->options->state_dir;
+    struct stat files[2] = {};
     char path[PATH_SIZE];
-    struct stat status = {};
-    int r = 0;
 
-    if (!config) {
-        r = file_path(path, sizeof(path), settings->options->state_dir, "good.conf");
+    if (file_path(path, sizeof(path), state_dir, config ? ADOPT_FILE : "good.conf") == 0) {
+        look_at(path, &files[0]);
     }
-    if (r < 0 || stat(config ? config : path, &status) < 0) {
-        status = (struct stat){};
+    if (config) {
+        look_at(config, &files[1]);
     }
-    if (settings->is_read && status.st_mtim.tv_sec == settings->at.tv_sec &&
-        status.st_mtim.tv_nsec == settings->at.tv_nsec) {
+    if (settings->is_read && is_same(&files[0], &settings->files[0]) && is_same(&files[1], &settings->files[1])) {
         return false;
     }
 
     settings->is_read = true;
-    settings->at = status.st_mtim;
-    if (status.st_mtim.tv_sec == 0 && !config) {
+    memcpy(settings->files, files, sizeof(files));
+    if (files[0].st_mtim.tv_sec == 0 && !config) {
         take_defaults(settings);
     } else {
         take(settings, config ? config : path);
