@@ -185,7 +185,8 @@ static const struct { const char *model, *readings; bool refused; unsigned point
     // registers of another meter, and zeroes where it has none
     { "schneider-iem3000", "voltage_l1_n=230 voltage_l2_n=0 voltage_l3_n=0 current_l1=5 current_l2=0 current_l3=0 "
                            "power_active_l1=1178 power_active_l2=0 power_active_l3=0 power_active_total=0 "
-                           "power_reactive_total=0 power_apparent_total=0 power_factor_total=0.97 frequency=50", true, 3 },
+                           "power_reactive_total=0 power_apparent_total=0 power_factor_total=0.97 frequency=50",
+      true, 3 },
 };
 
 static void test_values_must_agree_with_each_other(void)
