@@ -123,9 +123,9 @@ _meterstick_expand() {
     esac
 }
 
-# Offer what begins as the word at the cursor does.
+# Offer what begins as the word at the cursor does; what comes before it in --option=word is $3.
 _meterstick_offer() {
-    local current=$1 kind=$2 candidate before=''
+    local current=$1 kind=$2 prefix=${3-} candidate whole before='' breaks=${COMP_WORDBREAKS//[^=:]/}
 
     case $kind in
     @directories) compopt -o dirnames ;;
@@ -133,18 +133,19 @@ _meterstick_offer() {
     @settings) compopt -o filenames ;; # their space wants a backslash
     esac 2>/dev/null
 
-    current=${current//[\\\"\']/} # as it is typed, so with its quoting
-    # readline puts what is offered behind the last = or :
-    [[ $current == *[=:]* ]] && before=${current%"${current##*[=:]}"}
+    whole=$prefix${current//[\\\"\']/} # as it is typed, so with its quoting
+    # readline puts what is offered behind the last = or :, unless somebody has taken these out of COMP_WORDBREAKS
+    [[ $breaks && $whole == *[$breaks]* ]] && before=${whole%"${whole##*["$breaks"]}"}
     while IFS= read -r candidate; do
-        [[ $candidate == "$current"* && $candidate != "$before" ]] && COMPREPLY+=("${candidate#"$before"}")
+        candidate=$prefix$candidate
+        [[ $candidate == "$whole"* && $candidate != "$before" ]] && COMPREPLY+=("${candidate#"$before"}")
         [[ $candidate == *: ]] && compopt -o nospace 2>/dev/null
     done < <(_meterstick_expand "$kind")
 }
 
 _meterstick() {
     local -a words
-    local verb option argument options current
+    local verb option argument options current prefix=''
 
     COMPREPLY=()
     _meterstick_join
@@ -159,11 +160,11 @@ _meterstick() {
     options=${options//$'\n'/ }
     _meterstick_place
     if [[ $current == --*=* && ! $option ]]; then
-        option=${current%%=*}
-        option=${option#--} current=${current#*=}
+        prefix=${current%%=*}= current=${current#*=}
+        option=${prefix#--} option=${option%=}
     fi
     if [[ $option ]]; then
-        _meterstick_offer "$current" "${_meterstick_values[$verb $option]-${_meterstick_values[$option]-}}"
+        _meterstick_offer "$current" "${_meterstick_values[$verb $option]-${_meterstick_values[$option]-}}" "$prefix"
     elif [[ $current == -* ]]; then
         read -ra words <<<"${options//=/}"
         _meterstick_offer "$current" "${words[*]/#/--}"

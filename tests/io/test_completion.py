@@ -147,6 +147,11 @@ class Typed(Case):
                 shown += os.read(self.master, 65536)
         return path.read_text()
 
+    def test_typed_where_bash_cuts_nowhere(self):
+        self.type("COMP_WORDBREAKS=' '\n")
+        self.assertEqual(self.given("meterstick read --format=ener\t --port rtu\tbox:4001 --js\t"),
+                         "<read><--format=energy-scribe><--port><rtu-tcp:box:4001><--json>")
+
     def test_typed(self):
         (self.directory / "some.conf").write_text("[meter kitchen]\n")
         (self.directory / "folder").mkdir()
