@@ -5,46 +5,16 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #define ATTEMPTS       3         // at who answers: noise, a busy meter
 #define ANSWER_US      500000u   // of a meter that is known to be there: the models' time-out, or by its latency
 #define ANSWER_LEAST   150000u
 #define PUT_OFF_US     3000000   // so long a question waits for a pause that is long enough for it
 #define CONFIRM_US     300000    // a second meter at the same address has answered by then
-#define FOUND_MAX      600
 #define GATEWAY_FIRST  10        // exceptions of a gateway: nobody is there
 #define GATEWAY_LAST   11
 #define BUSY_FIRST     5         // asked too early
 #define BUSY_LAST      6
-
-enum state { SEEKING, JUDGING, CONFIRMING };
-
-struct scan {
-    struct scan_setup setup;
-    struct scan_order order;
-    uint64_t pass_us[SCAN_PASSES_MAX];
-    unsigned pass, address, question;  // where it is
-    enum state state;
-    unsigned attempts, damaged;        // at the question at hand
-    uint64_t until_us;                 // nothing is asked before
-    uint64_t put_off_us;               // since when there was no time for the question; 0: there was
-    uint64_t pause_us;                 // the longest that there was for a question lately
-    bool pauses_are_known;
-    uint32_t latency_us;               // of who answers, the longest
-    bool exact;                        // of requests: a longer one says nothing
-
-    unsigned model;                    // JUDGING: index of the candidate
-    struct candidate candidate;
-    const struct model *best, *rival;  // those that the answers speak for
-    unsigned best_points, rival_points;
-    char reason[SCAN_REASON_SIZE];     // why the likeliest of the others is not it
-    unsigned reason_points;
-    struct modbus_request confirm;
-
-    struct scan_found found[FOUND_MAX];
-    unsigned found_count;
-};
 
 int scan_new(const struct scan_setup *setup, struct scan **ret)
 {
@@ -79,69 +49,12 @@ void scan_freep(struct scan **scan)
     scan_free(*scan);
 }
 
-static const struct scan_pass *pass_of(const struct scan *scan)
-{
-    return scan->pass < scan->order.count ? &scan->order.passes[scan->pass] : NULL;
-}
-
-/* --- what was found --- */
-
-static void add_found(struct scan *scan, enum scan_found_kind kind, const struct model *model, const char *reason)
-{
-    const struct scan_pass *pass = pass_of(scan);
-    struct scan_found *found = &scan->found[scan->found_count];
-
-    if (scan->found_count == FOUND_MAX) {
-        return;
-    }
-    *found = (struct scan_found){ .kind = kind, .serial = pass->serial, .address = scan->address, .model = model };
-    (void) snprintf(found->reason, sizeof(found->reason), "%s", reason);
-    scan->found_count++;
-}
-
-static bool has_meter(const struct scan *scan, unsigned address)
-{
-    for (unsigned i = 0; i < scan->found_count; i++) {
-        if (scan->found[i].kind == SCAN_METER && scan->found[i].address == address) {
-            return true;
-        }
-    }
-    return false;
-}
-
-unsigned scan_found_count(const struct scan *scan)
-{
-    return scan->found_count;
-}
-
-const struct scan_found *scan_found_at(const struct scan *scan, unsigned index)
-{
-    return &scan->found[index];
-}
-
-bool scan_still_stands(const struct scan *scan, unsigned index)
-{
-    const struct scan_found *found = &scan->found[index];
-
-    if (found->kind == SCAN_METER || found->kind == SCAN_DISPLAY) {
-        return true;
-    }
-    for (unsigned i = 0; i < scan->found_count; i++) {
-        // with its right setting it was a meter; and what is said twice is said once
-        if (scan->found[i].address == found->address
-            && (scan->found[i].kind == SCAN_METER || (i < index && scan->found[i].kind == found->kind))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* --- where it goes --- */
 
 static bool is_done_with(const struct scan *scan, const struct scan_pass *pass)
 {
     // what was found with the usual settings is not looked for with the others
-    if (!pass->is_listed && has_meter(scan, scan->address)) {
+    if (!pass->is_listed && scan_has_meter(scan, scan->address)) {
         return true;
     }
     for (unsigned i = 0; i < scan->found_count; i++) {
@@ -160,10 +73,10 @@ static void end(struct scan *scan)
 
 static void go_to_next_address(struct scan *scan)
 {
-    const struct scan_pass *pass = pass_of(scan);
+    const struct scan_pass *pass = scan_pass_of(scan);
 
     candidate_clear(&scan->candidate);
-    scan->state = SEEKING;
+    scan->state = SCAN_SEEKING;
     scan->question = scan->attempts = scan->damaged = 0;
     scan->exact = false;
     scan->latency_us = 0;
@@ -172,7 +85,7 @@ static void go_to_next_address(struct scan *scan)
             scan->address++;
         } else {
             scan->pass++;
-            pass = pass_of(scan);
+            pass = scan_pass_of(scan);
             scan->address = pass ? pass->first : 0;
         }
     } while (pass && pass->kind != SCAN_PASS_LISTEN && is_done_with(scan, pass));
@@ -180,12 +93,12 @@ static void go_to_next_address(struct scan *scan)
 
 void scan_know(struct scan *scan, const struct model *model, const struct serial_setting *serial, unsigned address)
 {
-    if (scan->found_count == FOUND_MAX) {
+    if (scan->found_count == SCAN_FOUND_MAX) {
         return;
     }
     scan->found[scan->found_count++] =
         (struct scan_found){ .kind = SCAN_METER, .serial = *serial, .address = address, .model = model };
-    if (pass_of(scan) && pass_of(scan)->kind != SCAN_PASS_LISTEN && is_done_with(scan, pass_of(scan))) {
+    if (scan_pass_of(scan) && scan_pass_of(scan)->kind != SCAN_PASS_LISTEN && is_done_with(scan, scan_pass_of(scan))) {
         go_to_next_address(scan);
     }
 }
@@ -196,7 +109,7 @@ static const struct model *model_of_question(const struct scan *scan)
     unsigned left = scan->question;
 
     for (unsigned i = 0; i < scan->setup.model_count; i++) {
-        if (scan_is_listed(&scan->setup, scan->setup.models[i], &pass_of(scan)->serial) && --left == 0) {
+        if (scan_is_listed(&scan->setup, scan->setup.models[i], &scan_pass_of(scan)->serial) && --left == 0) {
             return scan->setup.models[i];
         }
     }
@@ -207,7 +120,7 @@ static void seek(const struct scan *scan, struct modbus_request *ret)
 {
     const struct model *model = scan->question > 0 ? model_of_question(scan) : NULL;
 
-    if (!model || candidate_first(model, &pass_of(scan)->serial, ret) < 0) {
+    if (!model || candidate_first(model, &scan_pass_of(scan)->serial, ret) < 0) {
         *ret = (struct modbus_request){ .table = MODBUS_HOLDING, .address = 0, .count = 2 };
     }
 }
@@ -222,27 +135,27 @@ static bool is_possible(const struct scan *scan, const struct model *model)
 static void decide(struct scan *scan)
 {
     if (!scan->best) {
-        add_found(scan, SCAN_UNKNOWN, NULL, scan->reason);
+        scan_add_found(scan, SCAN_UNKNOWN, NULL, scan->reason);
         go_to_next_address(scan);
         return;
     }
     if (scan->rival && scan->rival_points == scan->best_points) {
-        add_found(scan, SCAN_DOUBTFUL, scan->best, "");
+        scan_add_found(scan, SCAN_DOUBTFUL, scan->best, "");
         scan->found[scan->found_count - 1].other = scan->rival;
         go_to_next_address(scan);
         return;
     }
-    if (candidate_first(scan->best, &pass_of(scan)->serial, &scan->confirm) < 0) {
+    if (candidate_first(scan->best, &scan_pass_of(scan)->serial, &scan->confirm) < 0) {
         return;  // without memory: the next question tries again
     }
-    scan->state = CONFIRMING;
+    scan->state = SCAN_CONFIRMING;
     scan->attempts = scan->damaged = 0;
 }
 
 /* The next model that is possible; none: it is decided. */
 static void go_to_next_model(struct scan *scan)
 {
-    const struct scan_pass *pass = pass_of(scan);
+    const struct scan_pass *pass = scan_pass_of(scan);
 
     scan->attempts = 0;
     // models that are usual with this setting, then the others
@@ -261,7 +174,7 @@ static void go_to_next_model(struct scan *scan)
 
 static void begin_judging(struct scan *scan)
 {
-    scan->state = JUDGING;
+    scan->state = SCAN_JUDGING;
     scan->exact = true;
     scan->model = 0;
     scan->best = scan->rival = NULL;
@@ -319,7 +232,7 @@ bool scan_put_off(struct scan *scan, uint64_t now_us, uint64_t wanted_us, uint64
 
 enum scan_step scan_next(struct scan *scan, uint64_t now_us, struct scan_question *ret)
 {
-    const struct scan_pass *pass = pass_of(scan);
+    const struct scan_pass *pass = scan_pass_of(scan);
 
     *ret = (struct scan_question){ .until_us = scan->until_us };
     if (!pass) {
@@ -335,14 +248,14 @@ enum scan_step scan_next(struct scan *scan, uint64_t now_us, struct scan_questio
         return SCAN_LISTEN;
     }
     switch (scan->state) {
-    case SEEKING:
+    case SCAN_SEEKING:
         seek(scan, &ret->request);
         break;
-    case JUDGING:
+    case SCAN_JUDGING:
         (void) candidate_next(&scan->candidate, &ret->request);
         ret->timeout_us = answer_timeout_us(scan);
         break;
-    case CONFIRMING:
+    case SCAN_CONFIRMING:
         ret->request = scan->confirm;
         ret->timeout_us = answer_timeout_us(scan);
         break;
@@ -356,7 +269,7 @@ void scan_heard(struct scan *scan, bool message)
 {
     for (unsigned i = 0; message && i < scan->setup.model_count; i++) {
         if (scan->setup.models[i]->driver == MODEL_CURRENTCOST) {
-            add_found(scan, SCAN_DISPLAY, scan->setup.models[i], "");
+            scan_add_found(scan, SCAN_DISPLAY, scan->setup.models[i], "");
             end(scan);
             return;
         }
@@ -372,7 +285,7 @@ static bool is_gone(int r, const struct line_result *result)
 
 static void clash(struct scan *scan)
 {
-    add_found(scan, SCAN_CLASH, NULL, "");
+    scan_add_found(scan, SCAN_CLASH, NULL, "");
     go_to_next_address(scan);
 }
 
@@ -381,7 +294,7 @@ static void seek_on(struct scan *scan)
 {
     scan->attempts = 0;
     scan->question++;
-    if (scan->question >= pass_of(scan)->questions) {
+    if (scan->question >= scan_pass_of(scan)->questions) {
         go_to_next_address(scan);
     }
 }
@@ -427,7 +340,7 @@ static void take_while_judging(struct scan *scan, int r, const struct line_resul
 static void take_while_confirming(struct scan *scan, int r, const struct line_result *result)
 {
     if (r == 0 && result->stray == 0) {
-        add_found(scan, SCAN_METER, scan->best, "");
+        scan_add_found(scan, SCAN_METER, scan->best, "");
         if (scan->setup.tcp && scan->best->tcp) {
             end(scan);  // such a meter may answer to all units
         } else {
@@ -442,16 +355,16 @@ static void take_while_confirming(struct scan *scan, int r, const struct line_re
     if (scan->damaged == ATTEMPTS) {
         clash(scan);
     } else {
-        add_found(scan, SCAN_UNKNOWN, NULL, "it answered and fell silent");
+        scan_add_found(scan, SCAN_UNKNOWN, NULL, "it answered and fell silent");
         go_to_next_address(scan);
     }
 }
 
 void scan_answer(struct scan *scan, uint64_t now_us, int r, const struct line_result *result, const uint16_t *words)
 {
-    enum state before = scan->state;
+    enum scan_state before = scan->state;
 
-    if (!pass_of(scan) || (r < 0 && r != -ETIMEDOUT && r != -EBADMSG && r != -EOPNOTSUPP && r != -EAGAIN)) {
+    if (!scan_pass_of(scan) || (r < 0 && r != -ETIMEDOUT && r != -EBADMSG && r != -EOPNOTSUPP && r != -EAGAIN)) {
         return;  // the port is gone: the question comes again
     }
     scan->until_us = scan->put_off_us = 0;
@@ -464,54 +377,19 @@ void scan_answer(struct scan *scan, uint64_t now_us, int r, const struct line_re
     }
     scan->attempts++;
     switch (scan->state) {
-    case SEEKING:
+    case SCAN_SEEKING:
         take_while_seeking(scan, r, result);
         break;
-    case JUDGING:
+    case SCAN_JUDGING:
         take_while_judging(scan, r, result, words);
         break;
-    case CONFIRMING:
+    case SCAN_CONFIRMING:
         take_while_confirming(scan, r, result);
         break;
     }
-    if (scan->state == CONFIRMING) {
+    if (scan->state == SCAN_CONFIRMING) {
         scan->until_us = now_us + CONFIRM_US;  // a second one at this address has answered by then
-    } else if (scan->state == SEEKING && before == SEEKING && scan->attempts > 0) {
+    } else if (scan->state == SCAN_SEEKING && before == SCAN_SEEKING && scan->attempts > 0) {
         scan->until_us = now_us + CONFIRM_US;
     }
-}
-
-/* --- how far it is --- */
-
-void scan_get_progress(const struct scan *scan, struct scan_progress *ret)
-{
-    *ret = (struct scan_progress){ .pass = pass_of(scan), .address = scan->address };
-    for (unsigned i = 0; i < scan->order.count; i++) {
-        ret->total_us += scan->pass_us[i];
-        ret->done_us += i < scan->pass ? scan->pass_us[i] : 0;
-    }
-    if (ret->pass) {
-        ret->done_us += scan->pass_us[scan->pass] - scan_pass_us(ret->pass, scan->address);
-    }
-}
-
-const char *scan_progress_text(const struct scan *scan, char buffer[static SCAN_TEXT_SIZE])
-{
-    char serial[SERIAL_SETTING_SIZE], left[TEXT_DURATION_SIZE];
-    struct scan_progress progress;
-
-    scan_get_progress(scan, &progress);
-    (void) text_duration((progress.total_us - progress.done_us) / 1000, left);
-    if (!progress.pass) {
-        (void) snprintf(buffer, SCAN_TEXT_SIZE, "done");
-    } else if (progress.pass->kind == SCAN_PASS_LISTEN) {
-        (void) snprintf(buffer, SCAN_TEXT_SIZE, "listening for a display: %u %%, %s left",
-                        (unsigned) (100 * progress.done_us / MAX(progress.total_us, 1u)), left);
-    } else {
-        (void) snprintf(buffer, SCAN_TEXT_SIZE, "%s%saddress %u: %u %%, %s left",
-                        progress.pass->serial.baud ? serial_setting_text(&progress.pass->serial, serial) : "",
-                        progress.pass->serial.baud ? ", " : "", progress.address,
-                        (unsigned) (100 * progress.done_us / MAX(progress.total_us, 1u)), left);
-    }
-    return buffer;
 }
