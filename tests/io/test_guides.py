@@ -152,6 +152,13 @@ class Guides(Case):
             self.assertTrue(any(name == what.lower() and words.startswith(f"GPIO {number}:")
                                 for name, words in wiring.PINS.values()), what)
 
+    def test_commands_of_dev_are_there(self):
+        known = set(re.findall(r"(?m)^  \./dev (\w+(?: (?:long|vm|board|package))?)", read("dev"))) | {"test"}
+        for page in self.pages():
+            text = page.read_text(encoding="utf-8")
+            for verb, level in re.findall(r"\./dev (\w+)(?: (long|vm|board|package)\b)?", text):
+                self.assertIn(f"{verb} {level}".strip(), known, page.name)
+
     def test_configurations_are_right(self):
         count = 0
         for page in (SOURCE / "README.md", *(DOCS / f"{name}.md" for name in ("hardware", "installing", "stick"))):
