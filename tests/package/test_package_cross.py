@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+# for full counts
+"""
+The programs and the unit tests as they are built for arm64 and armhf, run by QEMU's emulation of a user's program.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import harness
+import packagebed
+from packagebed import cross
+
+JOBS = 2
+# What an emulated program of another architecture cannot have on this machine
+LEFT_OUT = {}
+
+
+class Emulated:
+    suite = arch = None
+
+    @classmethod
+    def setUpClass(cls):
+        packagebed.need("dpkg-deb", "ctest")
+        cls.package = packagebed.package(cls.suite, cls.arch)
+        packagebed.need(cross.EMULATORS[cls.arch])
+        cls.log = open(packagebed.deb.PLACE / cls.suite / cls.arch / "tests.log", "w", encoding="utf-8")
+        cls.addClassCleanup(cls.log.close)
+        cls.root = cross.sysroot(cls.suite, cls.arch, cls.log)
+        cls.directory = tempfile.mkdtemp(prefix="meterstick-package-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        subprocess.run(["dpkg-deb", "-x", cls.package, cls.directory], check=True)
+
+    def run_there(self, program, *arguments):
+        return subprocess.run([*cross.emulator(self.root), f"{self.directory}/{program}", *arguments],
+                              capture_output=True, text=True, check=False, timeout=300)
+
+    def test_the_packages_own_programs_run(self):
+        said = self.run_there("usr/bin/meterstick", "--version")
+        self.assertEqual((said.returncode, said.stdout), (0, f"meterstick {packagebed.deb.upstream_version()}\n"))
+        said = self.run_there("usr/bin/meterstick", "models")
+        self.assertEqual(len(said.stdout.splitlines()), len(list(harness.MODELS.glob("*.meter"))), said.stderr)
+        example = harness.SOURCE / "docs/examples/meterstick.conf"
+        said = self.run_there("usr/bin/meterstick", "check", example)
+        self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
+        for name in ("acquire", "export", "leds", "stick"):
+            said = self.run_there(f"usr/libexec/meterstick/meterstick-{name}", "--help")
+            self.assertEqual(said.returncode, 0, said.stderr)
+
+    def test_the_unit_tests(self):
+        """Built in a folder of their own beside the package's, with the same options."""
+        place = packagebed.deb.PLACE / self.suite / self.arch / "tests"
+        cross.build(place, self.root, [], self.log, ["-DMETERSTICK_TESTS=ON"])
+        begin = time.monotonic()
+        left_out = "|".join(LEFT_OUT)
+        result = subprocess.run(["ctest", "--test-dir", place, "-L", "unit", "-j", str(JOBS), "--timeout", "900", "-V",
+                                 *(["-E", f"^unit\\.({left_out})$"] if left_out else [])],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                                env=dict(os.environ, METERSTICK_COUNT_PERCENT="1"))
+        self.log.write(result.stdout)
+        count = len(re.findall(r"^\d+: \[ +OK \] ", result.stdout, re.MULTILINE))
+        harness.figure(f"unit tests of {self.suite} on {self.arch}: {count} passed in {time.monotonic() - begin:.0f} s")
+        failed = re.findall(r"^\d+: \[  FAILED  \] (.*)|^\t *\d+ - (.*)$", result.stdout, re.MULTILINE)
+        self.assertEqual(result.returncode, 0, f"{failed}, see {self.log.name}")
+        self.assertGreater(count, 500)
+
+
+def load_tests(loader, tests, _):
+    for suite, arch in packagebed.kinds():
+        if arch in cross.EMULATORS and arch != cross.architecture():
+            tests.addTests(loader.loadTestsFromTestCase(
+                type(f"Emulated_{suite}_{arch}", (Emulated, unittest.TestCase), {"suite": suite, "arch": arch})))
+    return tests
+
+
+if __name__ == "__main__":
+    sys.exit(unittest.main())
