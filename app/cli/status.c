@@ -184,6 +184,24 @@ static void print_scan(const struct json *acquire)
     }
 }
 
+/* What became of the last configuration that somebody brought: the boot partition has no RESULT.txt. */
+static void print_inbox(const struct json *acquire)
+{
+    const struct json *inbox = json_member(acquire, "inbox");
+    const struct json *last = json_count(inbox) > 0 ? json_item(inbox, json_count(inbox) - 1) : NULL;
+    const char *text = json_member_string(last, "text");
+
+    if (last) {
+        (void) printf("brought   %s: %.8s...", or_dash(json_member_string(last, "result")),
+                      or_dash(json_member_string(last, "sha256")));
+        for (const char *line = text ? text : ""; *line; line += strcspn(line, "\n")) {
+            line += strspn(line, "\r\n");
+            (void) printf("%s%.*s", *line ? "\n          " : "", (int) strcspn(line, "\r\n"), line);
+        }
+        (void) printf("\n");
+    }
+}
+
 static void print_sticks(const struct json *stick)
 {
     const struct json *sticks = json_member(stick, "sticks");
@@ -268,6 +286,7 @@ int verb_status(int argc, char **argv)
         print_meters(programs[0].json, boot_ms);
         print_journal(programs[0].json);
         print_scan(programs[0].fresh ? programs[0].json : NULL);
+        print_inbox(programs[0].fresh ? programs[0].json : NULL);
         print_sticks(programs[1].json);
     }
     for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {

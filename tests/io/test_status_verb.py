@@ -37,6 +37,17 @@ class Status(harness.Case):
         self.assertIn("ok, 4711 rows", text)
         self.assertRegex(text, r"stick +ABCD-1234: idle")
 
+    def test_what_was_brought_is_answered_here_too(self):
+        self.put_all()
+        self.assertNotIn("brought", self.status(0))
+        status = json.loads((self.directory / "acquire.json").read_text())
+        status["inbox"] = [{"sha256": "0" * 64, "result": "adopted", "text": "2 meters on 1 bus"},
+                           {"sha256": "12345678" + "a" * 56, "result": "refused",
+                            "text": "line 2: unknown key 'prot' in [bus]\nline 3: port = 7: no port"}]
+        (self.directory / "acquire.json").write_text(json.dumps(status))
+        self.assertIn("brought   refused: 12345678...\n          line 2: unknown key 'prot' in [bus]\n"
+                      "          line 3: port = 7: no port\n", self.status(0))
+
     def test_json_is_everything(self):
         self.put_all()
         read = json.loads(self.status(0, "--json"))
