@@ -17,9 +17,17 @@
 
 #define SETTLED_US UINT64_C(3000000)  // several that are found soon after each other are taken together
 
-#define HEADER                                                                                                     \
-    "# Found by Meterstick where no configuration named a meter. Change what you like: then the search is over,\n" \
-    "# and what stands here stays. 'meterstick scan' searches by hand.\n"
+#define HEADER                                                                                                         \
+    "# Found by Meterstick where no configuration named a meter. Change what you like: then the search is over, and\n" \
+    "# what stands here stays. 'systemctl reload meterstick-acquire' or the next start takes it; what is wrong then\n" \
+    "# stands in 'meterstick status', and what was goes on.\n"                                                         \
+    "#\n"                                                                                                              \
+    "#   [meter kitchen]      another name (a-z, 0-9, - and _), which its files on the stick have as well\n"           \
+    "#   label = Kitchen, A3  a name for people\n"                                                                     \
+    "#   interval = 1 min     how often it is read (10 s)\n"                                                           \
+    "#   log = voltage, ...   what is kept of it; 'meterstick models MODEL' lists all that it has\n"                   \
+    "#\n"                                                                                                              \
+    "# All keys are in 'man meterstick.conf'. 'meterstick scan' searches by hand.\n"
 #define GOES_ON "# The search goes on.\n"
 
 static void compose(struct finder *finder, struct text *ret);
