@@ -155,6 +155,13 @@ def finish_symbols(made, place, log):
     run(["dpkg-deb", "--root-owner-group", "--build", root, made], log)
 
 
+def build(place, root, targets, log, tests="OFF"):
+    """What is packed; or tests that are linked with the same."""
+    flags = f"-g -ffile-prefix-map={cross.SOURCE}=."
+    cross.build(place / "build", root, targets, log, [f"-DCMAKE_C_FLAGS={flags}", f"-DMETERSTICK_TESTS={tests}",
+                                                      "-DCMAKE_EXE_LINKER_FLAGS=-Wl,-z,relro,-z,now"])
+
+
 def make(suite, arch):
     """Returns the path of the package."""
     place = PLACE / suite / arch
@@ -162,9 +169,7 @@ def make(suite, arch):
     maintainer = os.environ.get("METERSTICK_MAINTAINER", MAINTAINER)
     with open(place / "log", "w", encoding="utf-8") as log, cross.Lock(place / "lock"):
         root = cross.sysroot(suite, arch, log)
-        flags = f"-g -ffile-prefix-map={cross.SOURCE}=."
-        cross.build(place / "build", root, [], log, [f"-DCMAKE_C_FLAGS={flags}", "-DMETERSTICK_TESTS=OFF",
-                                                     "-DCMAKE_EXE_LINKER_FLAGS=-Wl,-z,relro,-z,now"])
+        build(place, root, [], log)
         out = pack(place, suite, arch, stage(place, suite, maintainer, log), root, maintainer, log)
         finish_symbols(next(out.glob("*.ddeb")), place, log)
         for made in out.glob("*.*deb"):

@@ -42,7 +42,7 @@ def other_configuration(root):
 
 
 class Life:
-    """For each release; what is below runs in one chroot of its own each."""
+    """For each release; what is below runs in one chroot, from which each leaves without a trace."""
     suite = None
 
     @classmethod
@@ -53,11 +53,19 @@ class Life:
         cls.directory = pathlib.Path(tempfile.mkdtemp(prefix="meterstick-package-"))
         cls.addClassCleanup(shutil.rmtree, cls.directory)
         cls.old = repacked(cls.package, cls.directory, other_configuration, "0.0.9-1~deb1")
+        cls.chroot = packagebed.Chroot(cls.suite, cls.arch)
+        cls.addClassCleanup(cls.chroot.close)
+        cls.path = cls.chroot.root
 
     def setUp(self):
-        self.chroot = packagebed.Chroot(self.suite, self.arch)
-        self.addCleanup(self.chroot.close)
-        self.path = self.chroot.root
+        self.addCleanup(self.forget)
+
+    def forget(self):
+        """Nothing of ours, but for the user."""
+        self.ok("sh", "-c", f"rm -rf /usr/local/sbin/* /run/systemd/system {STATE} /called; "
+                f"systemctl unmask {' '.join(packagebed.UNITS)}; dpkg --purge meterstick; rm -rf {STATE} "
+                "/etc/meterstick")
+        self.assertEqual(self.ok("find", "/etc/systemd", "/usr/libexec", "/run", "-name", "*meterstick*"), "")
 
     def ok(self, *command):
         code, text = self.chroot.run(*command)
