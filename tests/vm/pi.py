@@ -2,29 +2,29 @@
 """
 A Raspberry Pi 3 in QEMU, with Debian's arm64 kernel and its real drivers, and our programs, cross-built. It has no
 card: all it needs is in its initramfs; what asks it for something is an agent (agent.c) on the mini UART. What is
-fetched and built for that is kept in build/pi. QEMU does not run the Pi's own firmware.
+fetched and built for that is kept in build/cross and build/pi. QEMU does not run the Pi's own firmware.
 
     with pi.Pi(directory) as board:
         board.run("meterstick-led 3 blue")
 """
 
 import gzip
-import hashlib
-import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import time
 
 import guest as image
 import rig
 
+sys.path.insert(0, str(image.SOURCE / "image"))
+import cross  # noqa: E402
+
 PLACE = image.SOURCE / "build" / "pi"
-PACKAGES = ("linux-image-arm64", "busybox-static", "libc6-dev", "libgcc-s1", "libsystemd-dev", "libudev-dev",
-            "libsqlite3-dev", "libinih-dev", "libjansson-dev", "libgpiod-dev")
-TOOLS = {"qemu-system-aarch64": "qemu-system-arm", "mmdebstrap": "mmdebstrap", "cmake": "cmake", "ninja": "ninja-build",
-         "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu", "aarch64-linux-gnu-readelf": "binutils-aarch64-linux-gnu"}
+PACKAGES = ("linux-image-arm64", "busybox-static")
+TOOLS = {"qemu-system-aarch64": "qemu-system-arm", "aarch64-linux-gnu-readelf": "binutils-aarch64-linux-gnu"}
 TREE = "broadcom/bcm2837-rpi-3-b.dtb"
 LIBRARIES = "lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu"
 PROGRAMS = ("bin/meterstick-leds", "bin/meterstick-led", "bin/meterstick-ip", "tests/gpio_lines")
@@ -45,16 +45,6 @@ echo "the board is up" > /dev/ttyS1
 while :; do agent /dev/ttyS1; done
 """
 
-TOOLCHAIN = """set(CMAKE_SYSTEM_NAME Linux)
-set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
-set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
-set(CMAKE_SYSROOT {root})
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-"""
-
 
 def check_tools():
     lacking = [f"{tool} (package {package})" for tool, package in TOOLS.items() if not shutil.which(tool)]
@@ -62,47 +52,11 @@ def check_tools():
         raise image.Missing("not here: " + ", ".join(lacking))
 
 
-def sysroot(log):
-    """A directory with the packages, unpacked; nothing of another architecture is run for it."""
-    release = image.codename()
-    key = hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:12]
-    place = PLACE / f"root-{release}-{key}"
-    if place.exists():
-        return place
-    for old in PLACE.glob("root-*"):
-        shutil.rmtree(old)
-    fresh, archive = PLACE / "fresh", PLACE / "root.tar"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    with open(archive, "wb") as file:  # made by another user, where we are not root
-        result = subprocess.run(["mmdebstrap", "--variant=extract", "--architectures=arm64", "--format=tar",
-                                 f"--include={','.join(PACKAGES)}", release], stdout=file, stderr=log, check=False)
-    if result.returncode != 0:
-        raise image.Missing(f"packages for arm64: mmdebstrap failed, see {log.name}")
-    subprocess.run(["tar", "-C", fresh, "-xf", archive, "--exclude=./dev", "--exclude=*/modules/*",
-                    "--exclude=./usr/share/doc"], stderr=log, check=True)
-    archive.unlink()
-    fresh.rename(place)
-    return place
-
-
 def build(root, log):
     """Our programs, for that root. Returns where they are."""
     place = PLACE / "programs"
-    toolchain = PLACE / "toolchain.cmake"
-    text = TOOLCHAIN.format(root=root)
-    if not toolchain.exists() or toolchain.read_text() != text:
-        shutil.rmtree(place, ignore_errors=True)
-        toolchain.write_text(text)
-    environment = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=str(root), PKG_CONFIG_LIBDIR=":".join(
-        str(root / folder) for folder in ("usr/lib/aarch64-linux-gnu/pkgconfig", "usr/share/pkgconfig")))
     targets = [pathlib.Path(program).name for program in PROGRAMS]
-    for command in (["cmake", "-S", image.SOURCE, "-B", place, "-G", "Ninja", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",
-                     "-DCMAKE_BUILD_TYPE=Release", "-DMETERSTICK_TESTS=OFF", "-DMETERSTICK_VM=ON"],
-                    ["ninja", "-C", place, *targets]):
-        log.flush()
-        if subprocess.run(command, stdout=log, stderr=log, env=environment, check=False).returncode != 0:
-            raise AssertionError(f"our programs cannot be built for arm64, see {log.name}")
+    cross.build(place, root, targets, log, ["-DMETERSTICK_TESTS=OFF", "-DMETERSTICK_VM=ON"])
     agent = PLACE / "agent"
     subprocess.run(["aarch64-linux-gnu-gcc", f"--sysroot={root}", "-O2", "-o", agent, image.HERE / "agent.c"],
                    stdout=log, stderr=log, check=True)
@@ -142,7 +96,10 @@ def prepare():
     check_tools()
     PLACE.mkdir(parents=True, exist_ok=True)
     with open(PLACE / "board.log", "w", encoding="utf-8") as log:
-        root = sysroot(log)
+        try:
+            root = cross.sysroot(image.codename(), "arm64", log, PACKAGES)
+        except cross.Missing as missing:
+            raise image.Missing(str(missing)) from None
         make_initrd(root, build(root, log), PLACE / "initrd")
     (PLACE / "vmlinuz").write_bytes(next(root.glob("boot/vmlinuz-*")).read_bytes())
     (PLACE / "board.dtb").write_bytes(next(root.glob(f"usr/lib/linux-image-*/{TREE}")).read_bytes())
