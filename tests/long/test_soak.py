@@ -373,8 +373,8 @@ class Soak(harness.Case):
 
     @staticmethod
     def slice_ms(run, at_ms):
-        """When the slice began that a moment is in. The start event is a little later than the start."""
-        return run.begin_ms + (at_ms - run.begin_ms) // MINUTE_MS * MINUTE_MS - 1000
+        """When the slice began that a moment is in, or a little before."""
+        return run.begin_ms + (at_ms - run.begin_ms) // MINUTE_MS * MINUTE_MS - START_MS
 
     def add_run(self, database, run, sums):
         end_ms = self.slice_ms(run, run.end_ms)
@@ -423,7 +423,7 @@ class Soak(harness.Case):
             for boot_ms, in database.execute("SELECT boot_ms FROM sample JOIN meter ON meter.id = sample.meter WHERE "
                                              "name = ? AND boot_ms >= ? AND boot_ms < ?",
                                              (name, run.begin_ms, run.until_ms)):
-                slices.setdefault((boot_ms - run.begin_ms + 1000) // MINUTE_MS, []).append(boot_ms - run.begin_ms)
+                slices.setdefault((boot_ms - run.begin_ms + START_MS) // MINUTE_MS, []).append(boot_ms - run.begin_ms)
             told += database.execute("SELECT boot_ms - ?, code, text FROM event WHERE boot_ms >= ? AND boot_ms < ? AND "
                                      "(text LIKE ? OR code = 'config')",
                                      (run.begin_ms, run.begin_ms, run.until_ms, f"{name}:%")).fetchall()
