@@ -62,6 +62,18 @@ static void test_one_that_was_not_asked_yet_is_not_called_live(void)
     CHECK_STR(report_meter_state(HEALTH_REFUSED), "refused");
 }
 
+/* A bus that begins anew, since a meter joins it, is no reason for a light to say that the others are silent. */
+static void test_one_whose_bus_begins_anew_goes_on_by_the_age_of_its_row(void)
+{
+    const struct bus_meter_status status = { .state = HEALTH_NEW };
+    auto_json struct json *meter = meter_of(&status, 1234);
+    auto_json struct json *other = meter_of(&status, 0);
+
+    CHECK_STR(json_member_string(meter, "state"), "live");
+    CHECK_NEAR(json_member_number(meter, "committed_boot_ms"), 1234, 0);
+    CHECK_STR(json_member_string(other, "state"), "silent");
+}
+
 static void test_the_journal_says_full_readonly_or_failed(void)
 {
     CHECK_STR(writer_state_text(writer_state_of(-ENOSPC)), "full");
@@ -71,4 +83,5 @@ static void test_the_journal_says_full_readonly_or_failed(void)
 }
 
 TESTS(test_a_live_meter_shows_its_values_and_its_real_cycle, test_a_silent_meter_says_why_and_when_it_is_asked_again,
+      test_one_whose_bus_begins_anew_goes_on_by_the_age_of_its_row,
       test_one_that_was_not_asked_yet_is_not_called_live, test_the_journal_says_full_readonly_or_failed)

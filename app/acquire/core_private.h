@@ -16,6 +16,15 @@
 
 #define CORE_PROGRAM "acquire"  // as its status file is called
 
+/* A meter's last committed row, as the status told it: a bus that begins anew has other slots, and no row yet. */
+struct core_rows {
+    unsigned count;
+    struct {
+        uint32_t who;                // of its name, model and address
+        uint64_t committed_boot_ms;
+    } entries[MAX_METERS];
+};
+
 struct core {
     const struct core_setup *setup;
     const struct config *config;     // in force
@@ -41,6 +50,7 @@ struct core {
     /* For the status file, kept for the next time. */
     struct text status;
     uint64_t committed[METERS_SLOTS];
+    struct core_rows rows, rows_before;
     double values[MAX_POINTS];
     char notified[160];
     bool status_failing;

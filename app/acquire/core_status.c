@@ -12,6 +12,36 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A number for a meter that is still the same one: other settings do not make it another (FNV-1a). */
+static uint32_t who_is(const struct meter_config *config)
+{
+    char text[METER_ID_SIZE + MODEL_ID_SIZE + 16];
+    uint32_t hash = 2166136261u;
+
+    (void) snprintf(text, sizeof(text), "%s %s %u", config->name, config->model ? config->model->id : "",
+                    config->address);
+    for (const char *c = text; *c; c++) {
+        hash = (hash ^ (uint8_t) *c) * 16777619u;
+    }
+    return hash;
+}
+
+/* That of its slot, or of the one that it had before its bus began anew. */
+static uint64_t committed_of(struct core *core, const struct meter_config *config, unsigned slot)
+{
+    const uint32_t who = who_is(config);
+    uint64_t boot_ms = core->committed[slot];
+
+    for (unsigned i = 0; boot_ms == 0 && i < core->rows_before.count; i++) {
+        boot_ms = core->rows_before.entries[i].who == who ? core->rows_before.entries[i].committed_boot_ms : 0;
+    }
+    if (core->rows.count < ARRAY_SIZE(core->rows.entries)) {
+        core->rows.entries[core->rows.count].who = who;
+        core->rows.entries[core->rows.count++].committed_boot_ms = boot_ms;
+    }
+    return boot_ms;
+}
+
 static void add_meter(struct core *core, struct bus *bus, unsigned meter)
 {
     unsigned index = bus_meter_index(bus, meter);
@@ -23,13 +53,16 @@ static void add_meter(struct core *core, struct bus *bus, unsigned meter)
                                                             .layout = bus_meter_layout(bus, meter),
                                                             .status = &status,
                                                             .values = core->values,
-                                                            .committed_boot_ms = core->committed[bus_slot(bus, meter)],
+                                                            .committed_boot_ms = committed_of(core, config,
+                                                                                              bus_slot(bus, meter)),
                                                             .row_ms = MAX(config->interval_ms, config->log_every_ms),
                                                             .now_us = clock_monotonic_us() });
 }
 
 static void add_meters(struct core *core)
 {
+    core->rows_before = core->rows;
+    core->rows.count = 0;
     json_add_key(&core->status, "meters");
     text_add_char(&core->status, '[');
     for (unsigned i = 0; i < buses_number(&core->buses); i++) {

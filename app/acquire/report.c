@@ -41,13 +41,15 @@ void report_add_meter(struct text *text, const struct report_meter *meter)
 {
     const struct bus_meter_status *status = meter->status;
     bool is_probed = status->state == HEALTH_SILENT;
+    // its bus began anew a moment ago: what it was is told by the age of its last row
+    bool goes_on = status->state == HEALTH_NEW && meter->committed_boot_ms > 0;
     uint64_t wait_us = status->next_us > meter->now_us ? status->next_us - meter->now_us : 0;
 
     text_add_char(text, '{');
     json_add_key(text, "name");
     json_add_string(text, meter->name);
     json_add_key(text, "state");
-    json_add_string(text, report_meter_state(status->state));
+    json_add_string(text, report_meter_state(goes_on ? HEALTH_LIVE : status->state));
     json_add_key(text, "committed_boot_ms");
     json_add_number(text, meter->committed_boot_ms ? (double) meter->committed_boot_ms : NAN);
     add_unsigned(text, "slice_ms", MAX(meter->row_ms, status->cycle_ms));
