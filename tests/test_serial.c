@@ -235,7 +235,8 @@ static void test_a_driver_that_cannot_turn_the_transceiver_says_so(void)
     CHECK_STR(text_string(&problem), "");
     CHECK_EQ(serial_set_rs485(fd), -ENOTTY);
     (void) close(fd);
-    CHECK_EQ(serial_set_rs485(-1), -EBADF);
+    fd = serial_set_rs485(-1);
+    CHECK(fd == -EBADF || fd == -ENOTTY);  // the latter by qemu-user, which does not know the request
 }
 
 /* What TIOCGRS485 finds, and what TIOCSRS485 is then asked for. */
