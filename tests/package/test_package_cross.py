@@ -17,6 +17,8 @@ import packagebed
 from packagebed import cross
 
 JOBS = 2
+# Each has a case that the emulation of a program cannot pass: TIOCGEXCL of a pty, openat2() and seccomp()
+CANNOT = ("test_port_share", "test_tree")
 
 
 class Emulated:
@@ -61,8 +63,9 @@ class Emulated:
         harness.figure(f"unit tests of {self.suite} on {self.arch}: {count} passed in {time.monotonic() - begin:.0f} s")
         self.assertGreater(count, 500)
         if code:  # some measure time, of which an emulation on a busy machine has little: once more, alone
-            code, said = self.ctest(place, "unit-again.log", "--rerun-failed", "--repeat", "until-pass:3")
-        self.assertEqual(code, 0, re.findall(r"^\d+: \[  FAILED  \] .*$", said, re.MULTILINE))
+            _, said = self.ctest(place, "unit-again.log", "--rerun-failed", "--repeat", "until-pass:3")
+        failed = set(re.findall(r"^\t *\d+ - (unit\.\w+ \(\w+\))", said, re.MULTILINE))
+        self.assertEqual(failed - {f"unit.{name} (Failed)" for name in CANNOT}, set(), place)
 
     def ctest(self, place, name, *options):
         path = place / name
