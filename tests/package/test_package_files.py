@@ -25,7 +25,7 @@ SHORT_TIMES = {"clock_gettime", "clock_settime", "clock_nanosleep", "nanosleep",
                "timer_settime", "getrusage", "wait4"}
 # Functions of the libraries with a time_t, or something that holds one, in their arguments: on bookworm's armhf they
 # have another idea of it than we
-LIBRARY_TIMES = re.compile(r"gpiod_\w*(wait|event_read)\w*|sd_journal_\w*realtime\w*|mosquitto_\w+|inih_time\w*")
+LIBRARY_TIMES = re.compile(r"gpiod_\w*(wait|event_read)\w*|sd_journal_\w*realtime\w*")
 
 
 class Files:
