@@ -162,6 +162,7 @@ class Installed(harness.Case):
         expected |= {f"share/doc/meterstick/docs/{path.name}" for path in (harness.SOURCE / "docs").glob("*.md")}
         expected |= {f"share/doc/meterstick/examples/{path.name}"
                      for path in (harness.SOURCE / "docs/examples").iterdir()}
+        expected.add("share/bash-completion/completions/meterstick")
         programs = {path.name for path in harness.BIN.iterdir() if path.is_file() and os.access(path, os.X_OK)}
         expected |= {f"libexec/meterstick/{name}" for name in programs - {"meterstick"}} | {"bin/meterstick"}
         self.assertEqual(expected - found, set())
