@@ -13,6 +13,8 @@ import re
 import sys
 import textwrap
 
+import made
+
 DOCS = pathlib.Path(__file__).resolve().parent
 TABLE = DOCS.parent / "leds" / "indicator.c"
 CARD, PAGE = DOCS / "leds.svg", DOCS / "leds.md"
@@ -225,14 +227,7 @@ def main():
     page = PAGE.read_text(encoding="utf-8")
     head, rest = page.split(BEGIN)
     wanted = {CARD: draw(lights), PAGE: head + BEGIN + write_list(lights) + END + rest.split(END)[1]}
-    old = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if sys.argv[1:] == ["--check"]:
-        for path in old:
-            print(f"{path.name} is out of date: docs/lights.py makes it anew")
-        return 1 if old else 0
-    for path in old:
-        path.write_text(wanted[path], encoding="utf-8")
-    return 0
+    return made.keep(wanted)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import html
 import pathlib
 import sys
 
+import made
+
 DOCS = pathlib.Path(__file__).resolve().parent
 INK, PAPER, BOARD, FAINT = "#222", "#fff", "#e9f3ea", "#777"
 WIRES = {"A": "#1f5fff", "B": "#d98a00", "GND": "#222", "5 V": "#d0211c", "USB": "#777", "data": "#18a538", "clock": "#8a2be2",
@@ -164,14 +166,7 @@ def draw_header():
 def main():
     wanted = {DOCS / "wiring-adapter.svg": draw_adapter(), DOCS / "wiring-bus.svg": draw_bus(),
               DOCS / "wiring-header.svg": draw_header()}
-    old = [path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    if sys.argv[1:] == ["--check"]:
-        for path in old:
-            print(f"{path.name} is out of date: docs/wiring.py makes it anew")
-        return 1 if old else 0
-    for path in old:
-        path.write_text(wanted[path], encoding="utf-8")
-    return 0
+    return made.keep(wanted)
 
 
 if __name__ == "__main__":

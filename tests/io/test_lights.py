@@ -150,6 +150,7 @@ class Card(Case):
 
     def setUp(self):
         super().setUp()
+        sys.path.append(str(SOURCE / "docs"))  # for what it imports; another lights.py is here
         spec = importlib.util.spec_from_file_location("card", SOURCE / "docs" / "lights.py")
         self.card = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.card)
