@@ -130,7 +130,7 @@ class Pi(rig.Guest):
 
     def _wait_greeting(self):
         """What the kernel says before goes to console.log."""
-        end = time.monotonic() + BOOT_S
+        end, line = time.monotonic() + BOOT_S, b""
         with open(self.directory / "console.log", "wb") as console:
             while time.monotonic() < end:
                 self._agent.settimeout(max(1, end - time.monotonic()))
