@@ -44,7 +44,8 @@ class Case(harness.Case):
         self.assertTrue(plant.wait(plant.committed, 20, "a status with rows"), plant.said())
         top = plant.committed()
         self.assertTrue(plant.wait(lambda: plant.committed() > top, 20, "new rows"), plant.said())
-        self.ends(plant, (0,))
+        if self.ends(plant, (0, 74)):  # the disk of this machine itself may be busy for the 2 s that are waited at the end
+            self.assertIn("the card hangs", plant.said().splitlines()[-1])
         return plant.check()
 
     def ends(self, plant, codes):
