@@ -61,7 +61,9 @@ static void add_meter(struct core *core, struct bus *bus, unsigned meter)
 
 static void add_meters(struct core *core)
 {
-    core->rows_before = core->rows;
+    // No more than there are: what is not touched takes no memory.
+    core->rows_before.count = core->rows.count;
+    memcpy(core->rows_before.entries, core->rows.entries, core->rows.count * sizeof(core->rows.entries[0]));
     core->rows.count = 0;
     json_add_key(&core->status, "meters");
     text_add_char(&core->status, '[');
