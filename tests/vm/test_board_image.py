@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: MIT
+"""
+The SD card as it is shipped, in an emulated Raspberry Pi 3: its first boot, without any configuration, with a meter on
+the header's serial port as an RS-485 HAT has it, and a stick.
+"""
+
+import csv
+import io
+import json
+import time
+import unittest
+
+import cardbed
+import gpiobed
+import harness
+import lights
+import registers
+import rig
+import stickimage
+
+MODEL = "schneider-iem2150"
+METER = {"meter_model": "iEM2150", "manufacturer": "Schneider Electric", "voltage": 230.1, "current": 5.0,
+         "power_active": 1100.0, "power_reactive": 300.0, "power_factor": 0.96, "frequency": 49.98,
+         "energy_active_import": 7918565.0}
+STATE, RUN = "/var/lib/meterstick", "/run/meterstick"
+UNITS = ("meterstick-acquire", "meterstick-stick", "meterstick-leds", "chrony", "systemd-networkd", "systemd-resolved")
+RAM_MIB = 96
+FOUND_S = 900      # an emulated board is slow
+
+
+def setUpModule():
+    lacking = stickimage.missing()
+    if lacking:
+        raise unittest.SkipTest("not here: " + lacking)
+    cardbed.prepare_or_skip()
+
+
+class Bed(harness.Case):
+    """A card, and a meter on its board's header."""
+
+    boot_files = {}
+
+    def setUp(self):
+        super().setUp()
+        tables = registers.registers(MODEL, METER)
+        where = self.pymodbus_slave("rtu-tcp", {1: tables})
+        slave = "127.0.0.1", int(where.rpartition(":")[2])
+        self.card = cardbed.Card(self.directory, slave, self.boot_files)
+        self.addCleanup(self.card.close)
+
+    def status(self, program="acquire"):
+        try:
+            return json.loads(self.card.pull(f"{RUN}/{program}.json"))
+        except (rig.Failed, ValueError):
+            return {}
+
+    def committed_seq(self):
+        return self.status().get("journal", {}).get("seq") or 0
+
+    def wait_until(self, condition, seconds, what):
+        end = time.monotonic() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > end:
+                self.fail(f"{what}: not within {seconds} s; "
+                          + self.card.run("journalctl -q -b -n 40 --no-pager | cut -c 1-200"))
+            time.sleep(0.5)
+
+    def wait_committed(self, beyond=0, seconds=FOUND_S):
+        """Until a row after that one is committed. Returns its seq."""
+        return self.wait_until(lambda: self.committed_seq() > beyond and self.committed_seq(), seconds, "a row")
+
+    def meters(self):
+        return [meter["name"] for meter in self.status().get("meters", [])]
+
+    def exported(self):
+        """{seq: row} of the journal, as `export` prints it."""
+        rows = {}
+        for meter in self.meters():
+            self.card.run(f"meterstick export --meter {meter} --format csv > /tmp/export.csv", 300)
+            text = self.card.pull("/tmp/export.csv").decode()
+            rows.update({int(row["seq"]): row for row in csv.DictReader(io.StringIO(text, newline=""))})
+        return rows
+
+    def plug(self, volume):
+        """QEMU loses one first plug in sixteen: then once more, which is said."""
+        self.card.plug_stick("stick", volume.path)
+        if self.card.status("for i in $(seq 150); do test -b /dev/sda && exit 0; sleep 0.2; done; exit 1", 120)[0]:
+            print("the plug was lost; once more", flush=True)
+            self.card.unplug_stick("stick")
+            self.card.plug_stick("stick", volume.path)
+            self.card.wait("test -b /dev/sda", 120)
+
+    def check_stick(self, volume, journal, least):
+        """Its rows are the journal's, each once, and all up to `least`."""
+        self.assertEqual(volume.problems(), [])
+        there = {}
+        for path, content in volume.files().items():
+            if path.endswith(".csv"):
+                for row in csv.DictReader(io.StringIO(content.decode(), newline="")):
+                    self.assertNotIn(int(row["seq"]), there, f"{path}: twice")
+                    there[int(row["seq"])] = row
+        self.assertEqual(sorted(there.keys() - journal.keys()), [], "invented")
+        self.assertEqual([seq for seq in journal if seq <= least and seq not in there], [], "lost")
+        for seq, row in there.items():
+            common = row.keys() & journal[seq].keys() - {"utc", "local", "quality"}
+            self.assertIn("voltage_v", common)
+            self.assertEqual({key: row[key] for key in common}, {key: journal[seq][key] for key in common})
+        return len(there)
+
+
+class FirstBoot(Bed):
+    def test_a_fresh_card_finds_the_meter_logs_it_and_fills_a_stick(self):
+        card = self.card
+        seq = self.wait_committed()
+        first = next(line for line in card.run(f"cat {cardbed.ROWS}").splitlines() if "committed " in line
+                     and "null" not in line)
+        harness.figure(f"card on the emulated Pi 3: kernel start to first committed row "
+                       f"{float(first.split()[0]) / 1000:.0f} s, with a search for the meter")
+        self.check_system()
+        self.check_ram()
+        self.check_stick_is_filled(seq)
+        self.check_lights()
+
+    def check_system(self):
+        card = self.card
+        self.assertEqual(card.status("systemctl is-system-running --wait", 300)[1].strip(), "running",
+                         card.run("systemctl --failed --no-legend --no-pager; true"))
+        for name in UNITS:
+            self.assertEqual(card.run(f"systemctl is-active {name}; true"), "active", name)
+        self.assertEqual(card.run("systemctl is-active ssh; true"), "inactive", "nobody has put a key")
+
+        mounts = {line.split()[1]: line.split() for line in card.run("cat /proc/mounts").splitlines()}
+        self.assertIn("ro", mounts["/"][3].split(","))
+        for option in ("rw", "noatime", "nosuid", "nodev"):  # commit=5 is the default, and not told
+            self.assertIn(option, mounts["/data"][3].split(","))
+        self.assertEqual(mounts[STATE][0], mounts["/data"][0])
+        self.assertIn("ro", mounts["/boot/firmware"][3].split(","))
+        self.assertGreater(int(card.run("df -m --output=size /data | tail -n 1")), 700, "grown")
+        self.assertEqual(card.run("wc -l < /proc/swaps"), "1")
+        self.assertRegex(card.run("cat /etc/machine-id"), "^[0-9a-f]{32}$")
+        self.assertEqual(card.run("cat /etc/machine-id"), card.run("cat /data/machine-id"))
+        self.assertEqual(card.run("ls /var/log/journal 2> /dev/null; true"), "")
+        self.assertEqual(set(card.run("cut -d : -f 2 /etc/shadow").split()) - {"*", "!*"}, set(), "nobody has a password")
+        self.assertEqual(card.run("hostname"), card.run(f"cat {STATE}/appliance"))
+        self.assertEqual(card.run("systemctl show -p RuntimeWatchdogUSec --value"), "0", "off by the test alone")
+        self.assertIn("RuntimeWatchdogSec=14s", card.run("cat /etc/systemd/system.conf.d/card.conf"))
+        self.assertIn("bcm2835_wdt", card.run("cat /proc/modules"))
+        self.assertIn("/dev/ttyAMA0", card.run(f"cat {STATE}/adopted.conf"))
+
+    def check_ram(self):
+        memory = dict(line.split()[:2] for line in self.card.run("cat /proc/meminfo").splitlines())
+        used = (int(memory["MemTotal:"]) - int(memory["MemAvailable:"])) / 1024
+        harness.figure(f"card on the emulated Pi 3: {used:.0f} MiB of {int(memory['MemTotal:']) // 1024} in use with "
+                       f"everything running (must {RAM_MIB})")
+
+    def check_stick_is_filled(self, seq):
+        volume = stickimage.make(self.directory / "stick.img", "fat32", 64 << 20)
+        self.plug(volume)
+
+        def is_filled():
+            sticks = self.status("stick").get("sticks", [])
+            return sticks and sticks[0]["state"] == "idle" and sticks[0]["backlog"] == 0
+        self.wait_until(is_filled, 300, "the stick is filled")
+        self.card.unplug_stick("stick")  # at whatever moment
+        self.card.wait("! test -b /dev/sda", 120)
+        count = self.check_stick(volume, self.exported(), seq)
+        self.assertGreater(count, 0)
+
+    def check_lights(self):
+        """What the lines of the header carry: from the first frame of `leds` to its farewell."""
+        gpiobed.prepare(self.card)
+        self.card.run("systemctl stop meterstick-leds", 120)
+        with gpiobed.Trace(self.card) as trace:
+            self.card.run("systemctl start meterstick-leds && sleep 8 && systemctl stop meterstick-leds", 180)
+        self.card.run("systemctl start meterstick-leds", 120)
+        seen = [lights.letters(frame) for frame in trace.frames()]
+        self.assertEqual(seen[-1], "R.......", "the farewell")
+        self.assertTrue([letters for letters in seen if letters.startswith("PG")], seen)
+
+
+if __name__ == "__main__":
+    unittest.main()
