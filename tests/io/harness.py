@@ -78,16 +78,16 @@ def figure(text):
     print(f"\nfigure: {text}", file=sys.stderr, flush=True)
 
 
-def wait_until(condition, seconds=10, what="condition"):
-    """Call until it gives something true, and return that."""
+def wait_until(condition, seconds=10, what="condition", pause_s=0.01, more=None):
+    """Call until it gives something true, and return that. more(): what else to say if it does not."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s")
-        time.sleep(0.01)
+            raise AssertionError(f"{what}: not within {seconds} s" + (f"; {more()}" if more else ""))
+        time.sleep(pause_s)
 
 
 def free_port():

@@ -10,7 +10,6 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import time
 
 import harness
 import rig
@@ -163,14 +162,7 @@ class Bed(stickbed.Bed):
         return self.try_status("acquire").get("journal", {}).get("seq", 0)
 
     def wait_until(self, condition, seconds, what):
-        end = time.monotonic() + seconds
-        while True:
-            value = condition()
-            if value:
-                return value
-            if time.monotonic() > end:
-                self.fail(f"{what}: not within {seconds} s; {self.log()}")
-            time.sleep(0.1)
+        return harness.wait_until(condition, seconds, what, 0.1, self.log)
 
     def wait_new(self, name, old_pid, seconds=60):
         """Until the unit's new process has told of itself; `acquire` committed a row as well."""
