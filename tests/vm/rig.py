@@ -178,6 +178,11 @@ class Watch:
         with self._changed:
             return len(self.records)
 
+    def has(self, test, since):
+        """Whether it is true of a record since then."""
+        with self._changed:
+            return any(test(kind, value) for _, kind, value in self.records[since:])
+
     def wait(self, test, seconds=90, since=None, what="a change"):
         """
         Wait until test(kind, value) is true of a record, or, without `since`, of the last record of any kind. Returns

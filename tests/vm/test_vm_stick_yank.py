@@ -40,16 +40,19 @@ class Yanks(stickbed.Bed):
             watch.wait(lambda kind, value: kind == "mounts" and value == "1", 90, mark, "it is mounted")
             time.sleep(self.random.uniform(0, 0.3))
 
-    def what_goes_on(self):
-        """While all is frozen."""
-        state, mounts = self.guest.watch.last("state"), self.guest.watch.last("mounts")
-        return f"{state}, mounted" if mounts != "0" else state
+    def what_goes_on(self, mark):
+        """While all is frozen. "-" before the kernel has told of what was plugged: the state is still the last stick's."""
+        watch = self.guest.watch
+        if not watch.has(lambda kind, value: kind == "add" and value.startswith("sd"), mark):
+            return "-"
+        state = watch.last("state")
+        return f"{state}, mounted" if watch.last("mounts") != "0" else state
 
     def yank(self, volume, mark, how):
-        """Returns whether nothing went on then."""
+        """Returns what went on then."""
         self.choose_moment(mark, how)
         self.guest.freeze()
-        doing = self.what_goes_on()
+        doing = self.what_goes_on(mark)
         self.found[doing] = self.found.get(doing, 0) + 1
         self.pull(volume)
         return doing
@@ -81,12 +84,10 @@ class Yanks(stickbed.Bed):
             volume = self.random.choice(volumes)  # the same again, or another in its place
             again = self.random.choice(("at once", "within a second", "later"))
             self.guest.thaw()
-            if again == "at once":                # held open under its old name, if it was mounted
-                self.wait_unplugged()
-            elif again == "within a second":
-                self.wait_unplugged()
+            self.wait_unplugged()                 # at once: held open under its old name, if it was mounted
+            if again == "within a second":
                 time.sleep(self.random.uniform(0, 0.9))
-            elif doing != "-":
+            elif again == "later" and doing != "-":
                 self.wait_gone(begin, doing)
             mark = self.plug(volume)
             self.check_alive()
