@@ -43,7 +43,7 @@ struct program {
     bool fresh;
 };
 
-static int program_load(struct program *program, const char *run_dir, const char *boot_id, uint64_t boot_ms)
+static int program_load(struct program *program, const char *run_dir, const char *boot_id)
 {
     char path[PATH_SIZE], name[METER_ID_SIZE + 8];
     size_t size;
@@ -62,7 +62,7 @@ static int program_load(struct program *program, const char *run_dir, const char
     if (r < 0) {
         return r;
     }
-    program->fresh = status_is_fresh(program->json, boot_id, boot_ms);
+    program->fresh = status_is_fresh(program->json, boot_id, clock_boot_ms());
     return 0;
 }
 
@@ -257,7 +257,7 @@ int verb_status(int argc, char **argv)
     struct program programs[] = { { "acquire" }, { "stick" }, { "leds", .optional = true } };
     struct status_options options = { 0 };
     char boot_id[CLOCK_BOOT_ID_SIZE];
-    uint64_t boot_ms = clock_boot_ms();
+    uint64_t boot_ms;
     bool well = true;
     int r;
 
@@ -268,13 +268,14 @@ int verb_status(int argc, char **argv)
 
     clock_boot_id(boot_id);
     for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-        r = program_load(&programs[i], options.common.run_dir, boot_id, boot_ms);
+        r = program_load(&programs[i], options.common.run_dir, boot_id);
         if (r < 0) {
             (void) fprintf(stderr, "meterstick status: %s/%s.json: %s\n", options.common.run_dir, programs[i].name,
                            strerror(-r));
         }
         well = well && r == 0 && program_well(&programs[i]);
     }
+    boot_ms = clock_boot_ms();  // after all was read: what is ahead of now is not believed
     well = all_well(&programs[0], &programs[1], boot_ms) && well;
 
     if (options.json) {

@@ -2,6 +2,7 @@
 """`meterstick status`: what the services say, and whether all is well."""
 
 import json
+import threading
 import time
 import unittest
 
@@ -17,7 +18,9 @@ class Status(harness.Case):
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             status = {"program": program, "pid": 1, "boot_id": boot_id or file.read().strip(), "boot_ms": now,
                       "state": state, "error": members.pop("error", None), **members}
-        (self.directory / f"{program}.json").write_text(json.dumps(status))
+        path = self.directory / f"{program}.json"
+        path.with_suffix(".new").write_text(json.dumps(status))
+        path.with_suffix(".new").rename(path)
 
     def put_all(self, meter=(), journal="ok", sticks=({"id": "ABCD-1234", "state": "idle", "percent": 100},)):
         now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
@@ -92,6 +95,22 @@ class Status(harness.Case):
         self.put_all()
         self.put("acquire", "stopped", age_ms=60000, meters=[], journal={"state": "ok"}, clock={})
         self.assertRegex(self.status(1), r"acquire +stopped")
+
+    def test_what_is_written_while_it_starts_is_believed(self):
+        self.put_all()
+        done = threading.Event()
+
+        def rewrite():
+            while not done.is_set():
+                self.put("stick", sticks=[])
+        writer = threading.Thread(target=rewrite)
+        writer.start()
+        try:
+            for _ in range(40):  # one in three had a time that was ahead of when the program had begun
+                self.assertRegex(self.status(None), r"stick +running")
+        finally:
+            done.set()
+            writer.join()
 
     def test_nothing_at_all(self):
         text = self.status(1)
