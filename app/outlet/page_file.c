@@ -61,9 +61,27 @@ void page_file_add(struct page_file *file, const char *bytes, size_t size)
     }
 }
 
-int page_file_end(struct page_file *file)
+/*
+ * The old one goes first, and is gone on the stick before the name is taken. Linux renames on exFAT in place and removes
+ * what had the name only then: a cut in between leaves two files of one name, which fsck.exfat 1.2 does not mind and
+ * every reader shows. Of such two one goes here, and the other by the rename.
+ */
+static int take_name(const struct page_file *file)
 {
     char path[NAME_SIZE];
+
+    if (unlinkat(file->folder_fd, file->name, 0) == 0) {
+        if (fsync(file->folder_fd) < 0) {
+            return -errno;
+        }
+    } else if (errno != ENOENT) {
+        return -errno;
+    }
+    return renameat(file->folder_fd, new_name(file->name, path), file->folder_fd, file->name) < 0 ? -errno : 0;
+}
+
+int page_file_end(struct page_file *file)
+{
     int r;
 
     flush(file);
@@ -71,8 +89,8 @@ int page_file_end(struct page_file *file)
     if (r == 0 && fsync(file->fd) < 0) {
         r = -errno;
     }
-    if (r == 0 && renameat(file->folder_fd, new_name(file->name, path), file->folder_fd, file->name) < 0) {
-        r = -errno;
+    if (r == 0) {
+        r = take_name(file);
     }
     if (r < 0) {
         page_file_abandon(file);

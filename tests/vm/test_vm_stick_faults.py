@@ -6,6 +6,7 @@ import struct
 import time
 import unittest
 
+import exfat
 import harness
 import stickbed
 import stickimage
@@ -50,6 +51,24 @@ def crowd(volume, folder, count):
             volume.write_at((reserved + copy * fat_sectors) * SECTOR + 4 * cluster, struct.pack("<I", following))
     free = struct.unpack("<I", volume.read_at(info * SECTOR + 488, 4))[0]
     volume.write_at(info * SECTOR + 488, struct.pack("<II", free - len(more), chain[-1]))
+
+
+def name_again(volume, folder, name):
+    """A second file of that name on an exFAT volume, empty, as fsck.exfat leaves one of an interrupted rename."""
+    text = name.encode("utf-16-le")
+    with volume.opened() as tree:
+        entry = tree.entries()[folder]
+        data, size = tree.content(entry), tree.cluster_size
+        places = [tree._cluster(number) for number in entry.clusters]
+    at = next(at for at in range(0, len(data), 32) if data[at] == exfat.FILE and data[at + 35] == len(name)
+              and data[at + 66:].startswith(text))
+    entries = bytearray(data[at:at + 96])
+    entries[33] = 1                               # no cluster
+    struct.pack_into("<Q", entries, 40, 0)        # valid bytes
+    struct.pack_into("<IQ", entries, 52, 0, 0)    # the first cluster, all bytes
+    struct.pack_into("<H", entries, 2, exfat.set_checksum(entries))
+    end = next(at for at in range(0, len(data), 32) if data[at] == 0)
+    stickimage.write_at(volume.path, places[end // size] + end % size, bytes(entries))
 
 
 class Full(stickbed.Bed):
@@ -119,6 +138,19 @@ class Damaged(stickbed.Bed):
         self.wait_state("idle", seconds=60)
         harness.figure(f"{3 * count} fuzzed file systems: the guest's kernel lives, states seen {seen}")
         self.finish(good)
+
+    def test_a_name_that_stands_twice_stands_once_again(self):
+        """What a power cut in the middle of a rename leaves on exFAT."""
+        self.start(meters=1, interval_ms=1000, burst_s=5)
+        stick = self.make("exfat")
+        self.wait_served(self.plug(stick))
+        self.wait_caught_up()
+        self.pull(stick)
+        self.wait_state("-")
+        name_again(stick, f"kwhmeter/{stickbed.APPLIANCE}", "status.txt")
+        self.assertIn(f"double: kwhmeter/{stickbed.APPLIANCE}/status.txt", stick.problems())
+        self.wait_served(self.plug(stick))
+        self.finish(stick)
 
     def test_37_an_error_at_any_sector_ends_the_burst_and_nothing_is_lost(self):
         count = max(2, harness.share(100))
