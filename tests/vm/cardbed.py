@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-The SD-card image on an emulated Raspberry Pi 3. QEMU does not run the Pi's own firmware: kernel, initramfs, device tree
+The SD-card image on an emulated Raspberry Pi. QEMU does not run the Pi's own firmware: kernel, initramfs, device tree
 and command line are taken from the image's boot partition, and given to QEMU. The meter is behind the good UART, as an
 RS-485 HAT is; what asks the board for something is an agent (agent.c) on the small one. For that, and only for that,
 the image that is booted differs from the one that is shipped:
@@ -12,8 +12,10 @@ the image that is booted differs from the one that is shipped:
         card.run("systemctl is-system-running --wait")
 """
 
+import collections
 import fcntl
 import hashlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -27,19 +29,19 @@ import rig
 sys.path.insert(0, str(image.SOURCE / "image"))
 import cross  # noqa: E402
 
-ARCH = "arm64"
-PLACE = image.SOURCE / "build" / "image" / ARCH
-TREE = "bcm2837-rpi-3-b.dtb"
+Board = collections.namedtuple("Board", "name machine qemu tree")
+BOARDS = {"arm64": Board("Pi 3", "raspi3b", "qemu-system-aarch64", "bcm2837-rpi-3-b.dtb"),
+          "armhf": Board("Pi 2", "raspi2b", "qemu-system-arm", "bcm2836-rpi-2-b.dtb")}
 SMALL_UART = "/soc/serial@7e215040"
 BOOT_OFFSET, ROOT_OFFSET = 4 << 20, 132 << 20
-SIZE = "2G"           # of the card: QEMU takes powers of two
+SIZE = 2 << 30        # of the card: QEMU takes powers of two
 ROWS = "/run/rows"
 # QEMU takes a watchdog that is set for one that has barked
 EMULATED = "console=ttyS1,115200 systemd.show_status=no systemd.watchdog_sec=0"
-TOOLS = {"qemu-system-aarch64": "qemu-system-arm", "qemu-img": "qemu-utils", "mmdebstrap": "mmdebstrap",
+TOOLS = {"mmdebstrap": "mmdebstrap",
          "genimage": "genimage", "mcopy": "mtools", "mkfs.vfat": "dosfstools", "mke2fs": "e2fsprogs",
          "debugfs": "e2fsprogs", "fdtput": "device-tree-compiler", "depmod": "kmod", "cpio": "cpio",
-         "fakeroot": "fakeroot", "xz": "xz-utils", "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu"}
+         "fakeroot": "fakeroot", "xz": "xz-utils"}
 
 AGENT = """[Unit]
 DefaultDependencies=no
@@ -65,8 +67,10 @@ HELPERS = ("agent", "watch")
 UNITS = {"agent": AGENT, "teller": TELLER}
 
 
-def check_tools():
-    lacking = [f"{tool} (package {package})" for tool, package in TOOLS.items()
+def check_tools(arch):
+    compiler = cross.triplet(arch) + "-gcc"
+    tools = dict(TOOLS, **{BOARDS[arch].qemu: "qemu-system-arm", compiler: "gcc-" + cross.triplet(arch)})
+    lacking = [f"{tool} (package {package})" for tool, package in tools.items()
                if not shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin")]
     if lacking:
         raise image.Missing("not here: " + ", ".join(lacking))
@@ -82,11 +86,11 @@ def debugfs(disk, *commands):
         raise AssertionError(f"debugfs: {errors}")
 
 
-def add_helpers(disk, place, log):
-    root = cross.sysroot("bookworm", ARCH, log)
+def add_helpers(arch, disk, place, log):
+    root = cross.sysroot("bookworm", arch, log)
     commands = ["cd /usr/bin"]
     for name in HELPERS:
-        subprocess.run(["aarch64-linux-gnu-gcc", f"--sysroot={root}", "-O2", "-o", place / name,
+        subprocess.run([cross.triplet(arch) + "-gcc", f"--sysroot={root}", "-O2", "-o", place / name,
                         image.HERE / f"{name}.c"], stdout=log, stderr=log, check=True)
         commands += [f"write {place / name} test-{name}", f"sif test-{name} mode 0100755"]
     for name, text in UNITS.items():
@@ -104,92 +108,84 @@ def take_out(disk, name, target):
     subprocess.run(["mcopy", "-n", "-o", "-i", f"{disk}@@{BOOT_OFFSET}", f"::/{name}", target], check=True)
 
 
-def prepare():
+def prepare(arch="arm64"):
     """What a board is started from: the image, made if it is not there. Raises guest.Missing where that cannot be."""
-    check_tools()
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with open(PLACE / "test.log", "w", encoding="utf-8") as log, open(PLACE / "test.lock", "w",
-                                                                      encoding="utf-8") as lock:
+    check_tools(arch)
+    made = image.SOURCE / "build" / "image" / arch
+    made.mkdir(parents=True, exist_ok=True)
+    with open(made / "test.log", "w", encoding="utf-8") as log, open(made / "test.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        made = subprocess.run([image.SOURCE / "image" / "sd" / "make", ARCH, "plain"], stdout=log, stderr=log,
-                              check=False)
-        if made.returncode != 0:
-            raise image.Missing(f"an image: see {log.name} and {PLACE}.log")
-        key = hashlib.sha256((PLACE / "made-of").read_bytes() + repr((UNITS, RULE)).encode() + b"".join(
+        if subprocess.run([image.SOURCE / "image" / "sd" / "make", arch, "plain"], stdout=log, stderr=log,
+                          check=False).returncode != 0:
+            raise image.Missing(f"an image: see {log.name} and {made}.log")
+        key = hashlib.sha256((made / "made-of").read_bytes() + repr((UNITS, RULE)).encode() + b"".join(
             (image.HERE / f"{name}.c").read_bytes() for name in HELPERS)).hexdigest()[:12]
-        place = PLACE / f"test-{key}"
+        place = made / f"test-{key}"
         if not (place / "done").exists():
-            for old in PLACE.glob("test-*"):
+            for old in made.glob("test-*"):
                 shutil.rmtree(old)
             place.mkdir()
-            subprocess.run(["cp", "--sparse=always", PLACE / "sd.img", place / "sd.img"], check=True)
-            add_helpers(place / "sd.img", place, log)
+            subprocess.run(["cp", "--sparse=always", made / "sd.img", place / "sd.img"], check=True)
+            add_helpers(arch, place / "sd.img", place, log)
             (place / "done").touch()
     return place
 
 
-def prepare_or_skip():
-    """For setUpModule()."""
+def prepare_or_skip(arch="arm64"):
+    """For setUpModule() and setUpClass()."""
     try:
-        return prepare()
+        return prepare(arch)
     except (image.Missing, cross.Missing) as missing:
         raise unittest.SkipTest(f"no card on an emulated Pi here: {missing}") from None
 
 
 class Card(pi.Pi):
     """
-    A board with its card, which stays in `directory`. slave: (host, port), where the meter is.
-    boot_files: {name: text} for its boot partition, as its owner puts them there.
+    A board with its card, card.img in `directory`. slave: (host, port), where the meter is. boot_files: {name: text}
+    that its owner has put on the boot partition.
     """
 
-    def __init__(self, directory, slave, boot_files=()):
+    def __init__(self, directory, slave, boot_files=None, arch="arm64"):
+        board = BOARDS[arch]
         self.directory = pathlib.Path(directory)
-        self.place, self.slave = prepare(), slave
         self.adapters, self.sticks = {}, {}
-        self.disk = self.directory / "card.qcow2"
-        self._process = None
-        base = self.place / "sd.img"
-        if boot_files:
-            base = self.directory / "base.img"
-            subprocess.run(["cp", "--sparse=always", self.place / "sd.img", base], check=True)
-            for name, text in dict(boot_files).items():
-                (self.directory / name).write_text(text, encoding="utf-8")
-                subprocess.run(["mcopy", "-i", f"{base}@@{BOOT_OFFSET}", self.directory / name, f"::/{name}"],
-                               check=True)
-        for name in ("vmlinuz", "initramfs", TREE, "cmdline.txt"):
-            take_out(base, f"a/{name}", self.directory / name)
-        self.shipped_tree = (self.directory / TREE).read_bytes()
-        for change in (["-t", "s"], "status", "okay"), (["-d"], "pinctrl-0"):  # its pins are the other's
-            subprocess.run(["fdtput", *change[0], self.directory / TREE, SMALL_UART, *change[1:]], check=True)
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "raw", self.disk, SIZE],
-                       check=True)
+        # Raw: what the kernel was told is written is in the file, whenever QEMU is killed
+        disk = self.directory / "card.img"
+        subprocess.run(["cp", "--sparse=always", prepare(arch) / "sd.img", disk], check=True)
+        os.truncate(disk, SIZE)
+        for name, text in (boot_files or {}).items():
+            (self.directory / name).write_text(text, encoding="utf-8")
+            subprocess.run(["mcopy", "-i", f"{disk}@@{BOOT_OFFSET}", self.directory / name, f"::/{name}"], check=True)
+        for name in ("vmlinuz", "initramfs", board.tree, "cmdline.txt"):
+            take_out(disk, f"a/{name}", self.directory / name)
+        tree = self.directory / board.tree
+        subprocess.run(["fdtput", "-t", "s", tree, SMALL_UART, "status", "okay"], check=True)
+        if subprocess.run(["fdtget", tree, SMALL_UART, "pinctrl-0"], capture_output=True, check=False).returncode == 0:
+            subprocess.run(["fdtput", "-d", tree, SMALL_UART, "pinctrl-0"], check=True)  # its pins are the other's
+
+        line = (self.directory / "cmdline.txt").read_text(encoding="utf-8").strip()
+        host, port = slave
+        self.command = [board.qemu, "-M", board.machine, "-accel", "tcg,thread=multi", "-display", "none",
+                        "-kernel", self.directory / "vmlinuz", "-initrd", self.directory / "initramfs",
+                        "-dtb", tree, "-append", f"{line} {EMULATED}",
+                        "-drive", f"file={disk},if=sd,format=raw",
+                        "-chardev", f"socket,id=meter,host={host},port={port}", "-serial", "chardev:meter",
+                        "-serial", f"unix:{self.directory}/agent,server=on,wait=off",
+                        "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", "-monitor", "none", "-no-reboot"]
         self.boot()
 
-    def boot(self, plug=lambda: None):
-        """Power comes; until the agent answers."""
-        line = (self.directory / "cmdline.txt").read_text(encoding="utf-8").strip()
-        host, port = self.slave
-        command = ["qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=multi", "-display", "none",
-                   "-kernel", self.directory / "vmlinuz", "-initrd", self.directory / "initramfs",
-                   "-dtb", self.directory / TREE,
-                   "-append", f"{line} {EMULATED}",
-                   "-drive", f"file={self.disk},if=sd,format=qcow2",
-                   "-chardev", f"socket,id=meter,host={host},port={port}", "-serial", "chardev:meter",
-                   "-serial", f"unix:{self.directory}/agent,server=on,wait=off",
-                   "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", "-monitor", "none", "-no-reboot"]
-        self.monitor = self.watch = self._agent = self._answers = None
-        self._log = open(self.directory / "qemu.log", "wb")
-        self._process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=self._log,
-                                         stderr=self._log, preexec_fn=rig.become_quiet)
-        try:
-            self.monitor = rig.Monitor(self.directory / "qmp")
-            plug()
-            self._agent = rig.connect(self.directory / "agent", 30)
-            self._answers = self._agent.makefile("rb")
-            self._wait_greeting()
-        except BaseException:
-            self.close()
-            raise
+    def boot(self):
+        self._power_on(self.command, self._attach)
+
+    def _attach(self):
+        self.monitor = rig.Monitor(self.directory / "qmp")
+
+    def cut_power(self):
+        """Nobody is told. Until boot()."""
+        self._process.kill()
+        self._process.wait()
+        self.close()
+        self.sticks = {}
 
     def plug_stick(self, name, file, port=1, read_only=False, faults=()):
         """The board's only socket. One first plug in sixteen is lost by QEMU: see plugged()."""

@@ -112,15 +112,19 @@ class Pi(rig.Guest):
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.adapters, self.sticks = {}, {}
+        self._power_on(["qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=multi", "-display", "none",
+                        "-kernel", PLACE / "vmlinuz", "-initrd", PLACE / "initrd", "-dtb", PLACE / "board.dtb",
+                        "-append", "console=ttyS1,115200 quiet panic=-1 rdinit=/init", "-serial", "null",
+                        "-serial", f"unix:{self.directory}/agent,server=on,wait=off", "-monitor", "none", "-no-reboot"])
+
+    def _power_on(self, command, attach=lambda: None):
+        """Until the agent answers; attach() as soon as QEMU runs."""
         self.monitor = self.watch = self._agent = self._answers = None
-        command = ["qemu-system-aarch64", "-M", "raspi3b", "-accel", "tcg,thread=multi", "-display", "none",
-                   "-kernel", PLACE / "vmlinuz", "-initrd", PLACE / "initrd", "-dtb", PLACE / "board.dtb",
-                   "-append", "console=ttyS1,115200 quiet panic=-1 rdinit=/init", "-serial", "null",
-                   "-serial", f"unix:{self.directory}/agent,server=on,wait=off", "-monitor", "none", "-no-reboot"]
         self._log = open(self.directory / "qemu.log", "wb")
         self._process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=self._log,
                                          stderr=self._log, preexec_fn=rig.become_quiet)
         try:
+            attach()
             self._agent = rig.connect(self.directory / "agent", 30)
             self._answers = self._agent.makefile("rb")
             self._wait_greeting()
