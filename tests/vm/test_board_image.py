@@ -137,7 +137,9 @@ class FirstBoot(Bed):
                        "with a search for the meter")
         self.check_system()
         self.check_ram()
+        named = self.named()
         self.check_stick_is_filled(seq)
+        self.assertEqual(self.named(), named, "who gives the machine its name did it again")
         self.check_lights()
 
     def check_system(self):
@@ -167,6 +169,9 @@ class FirstBoot(Bed):
         self.assertIn("bcm2835_wdt", card.run("cat /proc/modules"))
         self.assertIn("/dev/ttyAMA0", card.run(f"cat {STATE}/adopted.conf"))
 
+    def named(self):
+        return self.card.run("systemctl show -p InvocationID -p ExecMainStartTimestampMonotonic meterstick-name")
+
     def check_ram(self):
         memory = dict(line.split()[:2] for line in self.card.run("cat /proc/meminfo").splitlines())
         used = (int(memory["MemTotal:"]) - int(memory["MemAvailable:"])) / 1024
@@ -186,6 +191,7 @@ class FirstBoot(Bed):
         self.assertTrue([letters for letters in seen if letters.startswith("PG")], seen)
 
 
+@harness.for_full_counts
 class FirstBootOf32Bits(FirstBoot):
     arch = "armhf"
 
