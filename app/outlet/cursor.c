@@ -14,6 +14,7 @@
 
 #define CURSOR_SIZE_MAX (4 * 1024 * 1024)  // 1000 meters with three files each come to 0.5 MiB
 #define CRC_KEY         ",\"crc\":\""
+#define STAT_BLOCK      512                // what st_blocks counts, whatever the file system
 
 static const char *const slots[] = { ".cursor.0", ".cursor.1" };
 
@@ -272,8 +273,13 @@ int cursor_save(int folder_fd, struct cursor *cursor)
     if ((uint64_t) status.st_size > text.size && ftruncate(fd, (off_t) text.size) < 0) {
         return -errno;
     }
-    if (fsync(fd) < 0 || (status.st_size == 0 && fsync(folder_fd) < 0)) {
-        return -errno;
+    if (text.size > (uint64_t) status.st_blocks * STAT_BLOCK) {
+        r = tree_sync_grown(folder_fd, fd);
+    } else {
+        r = fsync(fd) < 0 ? -errno : 0;
+    }
+    if (r < 0) {
+        return r;
     }
 
     cursor->generation = next.generation;

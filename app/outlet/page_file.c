@@ -86,8 +86,8 @@ int page_file_end(struct page_file *file)
 
     flush(file);
     r = file->error;
-    if (r == 0 && fsync(file->fd) < 0) {
-        r = -errno;
+    if (r == 0) {
+        r = tree_sync_grown(file->folder_fd, file->fd);
     }
     if (r == 0) {
         r = take_name(file);

@@ -148,3 +148,9 @@ int tree_write(int fd, uint64_t offset, const void *bytes, size_t size)
     // A short write is the end of the space; whole rows or none, so there is no second try for the rest.
     return (size_t) n < size ? -ENOSPC : 0;
 }
+
+int tree_sync_grown(int directory_fd, int fd)
+{
+    // Of a directory it is all that the device has waiting, by ascending sectors: the FAT stands first there.
+    return fsync(directory_fd) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
