@@ -62,9 +62,9 @@ void page_file_add(struct page_file *file, const char *bytes, size_t size)
 }
 
 /*
- * The old one goes first, and is gone on the stick before the name is taken. Linux renames on exFAT in place and removes
- * what had the name only then: a cut in between leaves two files of one name, which fsck.exfat 1.2 does not mind and
- * every reader shows. Of such two one goes here, and the other by the rename.
+ * The old one goes first, and is gone on the stick before the name is taken. Linux renames on exFAT in place and
+ * removes what had the name only then: a cut in between leaves two files of one name, which fsck.exfat 1.2 does not
+ * mind and every reader shows. Of such two one goes here, and the other by the rename.
  */
 static int take_name(const struct page_file *file)
 {

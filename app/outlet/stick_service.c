@@ -39,6 +39,7 @@ struct stick_service {
     struct stick *stick;
     int root_fd;                    // while the root is open
     bool in;                        // the stick was there when last looked for
+    bool tried_again;               // at once, since it was plugged
     enum stick_state state;
     int error;                      // of the last burst, 0 = none
     struct stick_progress progress;
@@ -357,8 +358,7 @@ static void visit_alone(struct stick_service *service)
     (void) stick_root_close(root);  // nothing was promised
 }
 
-/* Returns 1, and the root stays open, if there is more to write; else what became of it. */
-static int burst(struct stick_service *service, uint64_t until_ms)
+static int burst_once(struct stick_service *service, uint64_t until_ms)
 {
     struct stick_root *root = service->setup.root;
     int r, close_r;
@@ -379,6 +379,24 @@ static int burst(struct stick_service *service, uint64_t until_ms)
 
     close_r = stick_root_close(root);
     return r < 0 ? r : close_r;
+}
+
+/*
+ * Returns 1, and the root stays open, if there is more to write; else what became of it. After a power cut fsck.fat 4.2
+ * leaves folders without a cluster at times, which the kernel does not bear; the stick stays dirty then, and a second
+ * check takes them away.
+ */
+static int burst(struct stick_service *service, uint64_t until_ms)
+{
+    int r = burst_once(service, until_ms);
+
+    if ((r == -EIO || r == -EROFS) && !service->tried_again && stick_root_is_volume(service->setup.root) &&
+        stick_root_is_in(service->setup.root)) {
+        service->tried_again = true;
+        log_info("stick %s: %s, once more", stick_root_id(service->setup.root), strerror(-r));
+        r = burst_once(service, until_ms);
+    }
+    return r;
 }
 
 int stick_service_flush(struct stick_service *service, uint64_t most_ms)
@@ -431,6 +449,7 @@ static void look_for_stick(struct stick_service *service)
     }
     service->next_burst_ms = service->next_visit_ms = 0;
     service->error = 0;
+    service->tried_again = false;
     service->backlog = STICK_BACKLOG_UNKNOWN;
     stick_inbox_forget(&service->inbox);
     stick_progress_end(&service->progress);

@@ -24,8 +24,8 @@ int tree_read(int fd, uint64_t offset, void *ret, size_t size) MUST_CHECK;
 int tree_write(int fd, uint64_t offset, const void *bytes, size_t size) MUST_CHECK;
 
 /*
- * Make a file in that directory durable that has grown, its chain of clusters first. fsync() of the file alone writes its
- * entry before the FAT: were the power cut in between, what stood in the FAT before would lead the file into the clusters
- * of others, and fsck.exfat 1.2 cuts those.
+ * Make a file in that directory durable that has grown, its chain of clusters first. fsync() of the file alone writes
+ * its entry before the FAT: were the power cut in between, what stood in the FAT before would lead the file into the
+ * clusters of others, and fsck.exfat 1.2 cuts those.
  */
 int tree_sync_grown(int directory_fd, int fd) MUST_CHECK;

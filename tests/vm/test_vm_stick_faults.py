@@ -53,6 +53,17 @@ def crowd(volume, folder, count):
     volume.write_at(info * SECTOR + 488, struct.pack("<II", free - len(more), chain[-1]))
 
 
+def unchain(volume, folder):
+    """The FAT of a FAT32 volume knows nothing of a folder's cluster, as when the power goes between entry and FAT."""
+    reserved, fats = struct.unpack_from("<HB", volume.read_at(0, SECTOR), 14)
+    fat_sectors, = struct.unpack_from("<I", volume.read_at(0, SECTOR), 36)
+    with volume.opened() as fat:
+        first = fat.entries()[folder].clusters[0]
+    for copy in range(fats):
+        volume.write_at((reserved + copy * fat_sectors) * SECTOR + 4 * first, bytes(4))
+    volume.set_dirty()
+
+
 def name_again(volume, folder, name):
     """A second file of that name on an exFAT volume, empty, as fsck.exfat leaves one of an interrupted rename."""
     text = name.encode("utf-16-le")
@@ -138,6 +149,17 @@ class Damaged(stickbed.Bed):
         self.wait_state("idle", seconds=60)
         harness.figure(f"{3 * count} fuzzed file systems: the guest's kernel lives, states seen {seen}")
         self.finish(good)
+
+    def test_a_folder_that_needs_two_checks_has_them_at_once(self):
+        """fsck.fat 4.2 leaves it without a cluster, and takes it away when it is called again."""
+        self.start(meters=1, interval_ms=1000, burst_s=5)
+        stick = self.make("fat32")
+        stick.put(f"kwhmeter/{stickbed.APPLIANCE}/m1/2020-01-01.csv", b"utc,local,quality,seq\r\n")
+        unchain(stick, f"kwhmeter/{stickbed.APPLIANCE}/m1")
+        self.wait_served(self.plug(stick))
+        self.assertIn("once more", self.log())
+        self.assertNotIn("cannot be written to", self.log())
+        self.finish(stick)
 
     def test_a_name_that_stands_twice_stands_once_again(self):
         """What a power cut in the middle of a rename leaves on exFAT."""
