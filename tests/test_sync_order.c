@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// link: ms_outlet -Wl,--wrap=fsync -Wl,--wrap=unlinkat -Wl,--wrap=renameat
+// link: ms_outlet -Wl,--wrap=fsync -Wl,--wrap=unlinkat -Wl,--wrap=renameat -Wl,--wrap=fstatfs64
 //
 // In which order a stick gets what belongs together: D the directory, F the file, U an old name gone, R a name taken.
 // On exFAT a page whose entry came before its chain led fsck.exfat into the clusters of a CSV file, of which it
@@ -11,8 +11,11 @@
 #include "app/outlet/page_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static char folder[128], order[64];
@@ -24,6 +27,11 @@ int __real_unlinkat(int fd, const char *name, int flags);
 int __wrap_unlinkat(int fd, const char *name, int flags);
 int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
+
+int __real_fstatfs64(int fd, struct statfs *ret);
+int __wrap_fstatfs64(int fd, struct statfs *ret);
+
+static bool is_exfat;
 
 static int did(int r, const char *what)
 {
@@ -49,6 +57,17 @@ int __wrap_unlinkat(int fd, const char *name, int flags)
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
     return did(__real_renameat(from_fd, from, to_fd, to), "R");
+}
+
+/* What fstatfs() is called with _FILE_OFFSET_BITS=64. */
+int __wrap_fstatfs64(int fd, struct statfs *ret)
+{
+    int r = __real_fstatfs64(fd, ret);
+
+    if (r == 0 && is_exfat) {
+        ret->f_type = EXFAT_SUPER_MAGIC;
+    }
+    return r;
 }
 
 static void make_folder(void)
@@ -84,7 +103,11 @@ static void test_a_page_has_its_chain_then_its_size_then_its_name(void)
     write_page("the first");
     CHECK_STR(order, "DFRD");
     write_page("the second");
+    CHECK_STR(order, "DFRD");  // nobody ever sees none
+    is_exfat = true;
+    write_page("the third");
     CHECK_STR(order, "DFUDRD");
+    is_exfat = false;
     remove_folder((const char *const[]){ "status.txt" }, 1);
 }
 

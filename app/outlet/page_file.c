@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #define NAME_SIZE 32
 
@@ -61,8 +63,15 @@ void page_file_add(struct page_file *file, const char *bytes, size_t size)
     }
 }
 
+static bool is_exfat(int folder_fd)
+{
+    struct statfs status;
+
+    return fstatfs(folder_fd, &status) == 0 && (uint32_t) status.f_type == EXFAT_SUPER_MAGIC;
+}
+
 /*
- * The old one goes first, and is gone on the stick before the name is taken. Linux renames on exFAT in place and
+ * On exFAT the old one goes first, and is gone on the stick before the name is taken. Linux renames there in place and
  * removes what had the name only then: a cut in between leaves two files of one name, which fsck.exfat 1.2 does not
  * mind and every reader shows. Of such two one goes here, and the other by the rename.
  */
@@ -70,12 +79,14 @@ static int take_name(const struct page_file *file)
 {
     char path[NAME_SIZE];
 
-    if (unlinkat(file->folder_fd, file->name, 0) == 0) {
-        if (fsync(file->folder_fd) < 0) {
+    if (is_exfat(file->folder_fd)) {
+        if (unlinkat(file->folder_fd, file->name, 0) < 0) {
+            if (errno != ENOENT) {
+                return -errno;
+            }
+        } else if (fsync(file->folder_fd) < 0) {
             return -errno;
         }
-    } else if (errno != ENOENT) {
-        return -errno;
     }
     return renameat(file->folder_fd, new_name(file->name, path), file->folder_fd, file->name) < 0 ? -errno : 0;
 }

@@ -3,9 +3,8 @@
 
 /*
  * A file beside the data that is replaced whole. FAT has no atomic rename (reliability.md 2.1): the new one is written
- * under <name>.new and made durable before the old one goes and it takes the name, so a cut leaves the old one or the
- * new one, or at worst one under the other name, and the next insertion writes it anew. Streamed: no page is ever in
- * memory whole.
+ * under <name>.new and made durable before it takes the name, so a cut leaves the old one or the new one, or at worst
+ * one under the other name, and the next insertion writes it anew. Streamed: no page is ever in memory whole.
  */
 
 #include "app/base/text.h"
