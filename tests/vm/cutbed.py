@@ -176,6 +176,16 @@ def slots(files):
     return newest
 
 
+def needs_another_check(kind, file):
+    """Whether a check left something for the next: fsck.fat 4.2 half a long name, or a folder without a cluster."""
+    _, mend, look = FSCK[kind]
+    if stickimage.run(*look, file, status=None).returncode == 0:
+        return False
+    stickimage.run(*mend, file, status=(0, 1))
+    stickimage.run(*look, file)
+    return True
+
+
 class Bed:
     """Judges images of one stick: what its log is, what was acknowledged when, and the journal at the end."""
 
@@ -197,7 +207,7 @@ class Bed:
 
     def check(self, image, cut, what, work, counts):
         """Before and after fsck. Returns the files then, and leaves the image in the file `work`."""
-        volume_of, mend, look = FSCK[self.kind]
+        volume_of, mend, _ = FSCK[self.kind]
         last = max((seq for count, seq in self.acknowledged if count <= cut), default=0)
         volume = volume_of(image)
         short = volume.short()
@@ -212,9 +222,7 @@ class Bed:
         stickimage.copy_sparse(self.base_file, work)
         image.write_changes(work)
         said = stickimage.run(*mend, work, status=(0, 1)).stdout.decode(errors="replace")
-        if stickimage.run(*look, work, status=None).returncode:
-            counts["fsck not content"] += 1  # fsck.fat 4.2: half a long name, or a directory without a cluster
-            stickimage.run(*mend, work, status=(0, 1))
+        counts["fsck not content"] += needs_another_check(self.kind, work)
         volume = volume_of(work.read_bytes())
         problems = volume.check()
         lost = [line for line in problems if line.startswith("lost: ")]

@@ -191,12 +191,13 @@ class Cut(unittest.TestCase):
             self.guest.plug_stick(f"again{port}", file, port)
         self.guest.wait(f"test $(ls -d /sys/block/sd? | wc -l) = {len(images)} && udevadm settle")
         self.guest.run(ONCE, 300)
-        volume_of, _, look = cutbed.FSCK[bed.kind]
+        volume_of, _, _ = cutbed.FSCK[bed.kind]
         for port, (file, what) in enumerate(images, 1):
             self.guest.unplug_stick(f"again{port}")
-            stickimage.run(*look, file)
             volume = volume_of(file.read_bytes())
             self.assertFalse(volume.dirty, what)
+            if cutbed.needs_another_check(bed.kind, file):
+                volume = volume_of(file.read_bytes())
             self.served[bed.kind] += bed.check_served(volume.files(), what)["served"]
         self.guest.wait("! ls -d /sys/block/sd?")
 
