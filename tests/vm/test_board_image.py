@@ -92,9 +92,10 @@ class Bed(harness.Case):
 
     def first_row_s(self):
         """Since the kernel started."""
-        first = next(line for line in self.card.run(f"cat {cardbed.ROWS}").splitlines() if "committed " in line
-                     and "null" not in line)
-        return float(first.split()[0]) / 1000
+        def told():
+            return next((line for line in self.card.run(f"cat {cardbed.ROWS}").splitlines() if "committed " in line
+                         and "null" not in line), None)
+        return float(self.wait_until(told, 60, "a row that is told").split()[0]) / 1000
 
     def check_stick_is_filled(self, seq):
         """With all rows up to that one; it is pulled at whatever moment then. Returns the journal's rows."""
