@@ -177,12 +177,14 @@ def slots(files):
 
 
 def needs_another_check(kind, file):
-    """Whether a check left something for the next: fsck.fat 4.2 half a long name, or a folder without a cluster."""
+    """
+    Whether a check left something for the next, which is made then. fsck.fat 4.2: a folder without a cluster, or half a
+    long name, which it goes on calling deleted, and which harms nobody.
+    """
     _, mend, look = FSCK[kind]
     if stickimage.run(*look, file, status=None).returncode == 0:
         return False
     stickimage.run(*mend, file, status=(0, 1))
-    stickimage.run(*look, file)
     return True
 
 
