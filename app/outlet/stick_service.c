@@ -388,12 +388,13 @@ static int burst_once(struct stick_service *service, uint64_t until_ms)
  */
 static int burst(struct stick_service *service, uint64_t until_ms)
 {
+    struct stick_root *root = service->setup.root;
     int r = burst_once(service, until_ms);
 
-    if ((r == -EIO || r == -EROFS) && !service->tried_again && stick_root_is_volume(service->setup.root) &&
-        stick_root_is_in(service->setup.root)) {
+    if (r == -EIO && !service->tried_again && service->stick && !stick_journal_failed(service->stick) &&
+        stick_root_is_volume(root) && stick_root_is_in(root)) {
         service->tried_again = true;
-        log_info("stick %s: %s, once more", stick_root_id(service->setup.root), strerror(-r));
+        log_info("stick %s: %s, once more", stick_root_id(root), strerror(-r));
         r = burst_once(service, until_ms);
     }
     return r;
