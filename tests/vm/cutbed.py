@@ -188,6 +188,20 @@ def needs_another_check(kind, file):
     return True
 
 
+def complaints(kind, file):
+    """What a check says of a stick that was served; not of half a long name, which fsck.fat 4.2 leaves."""
+    _, _, look = FSCK[kind]
+    result = stickimage.run(*look, file, status=None)
+    said = result.stdout.decode(errors="replace").splitlines()
+    if result.returncode == 0:
+        return []
+    if kind == "fat32":
+        known = re.compile(r"fsck\.fat 4|Orphaned long file name part|  Auto-deleting\.|Leaving filesystem unchanged\.|"
+                           r".*: \d+ files, \d+/\d+ clusters")
+        said = [line for line in said if line and not known.match(line)]
+    return said
+
+
 class Bed:
     """Judges images of one stick: what its log is, what was acknowledged when, and the journal at the end."""
 

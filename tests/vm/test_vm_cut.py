@@ -194,6 +194,7 @@ class Cut(unittest.TestCase):
         volume_of, _, _ = cutbed.FSCK[bed.kind]
         for port, (file, what) in enumerate(images, 1):
             self.guest.unplug_stick(f"again{port}")
+            self.assertEqual(cutbed.complaints(bed.kind, file), [], what)
             volume = volume_of(file.read_bytes())
             self.assertFalse(volume.dirty, what)
             self.served[bed.kind] += bed.check_served(volume.files(), what)["served"]
