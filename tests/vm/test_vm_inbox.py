@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-A configuration without a shell, on a real kernel with the units as they are installed: meterstick.conf on a stick that is
-plugged, pulled in the middle of it, and on the boot partition. Adopted once, answered in RESULT.txt, and no reading lost.
+A configuration without a shell, on a real kernel with the units as they are installed: meterstick.conf on a stick that
+is plugged, pulled in the middle of it, and on the boot partition. Adopted once, and answered in RESULT.txt.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class Inbox(unitbed.Bed):
         begin = watch.wait(lambda kind, value: kind == "mounts" and value == "1", 90, watch.mark(), "a burst")
         watch.wait(lambda kind, value: kind == "mounts" and value == "0", 90, self.mark_at(begin), "its end")
         self.pull(stick)
-        self.wait_until(lambda: self.try_status("stick").get("sticks") == [], 60, "it is gone")
+        self.wait_state("-")
         return stick.read("RESULT.txt").decode()
 
     def adopted(self):
@@ -92,7 +92,7 @@ class Inbox(unitbed.Bed):
             self.plug(stick)
             time.sleep(self.random.uniform(0, 4))
             self.pull(stick)
-            self.wait_until(lambda: self.try_status("stick").get("sticks") == [], 60, "it is gone")
+            self.wait_state("-")
             self.plug(stick)
             self.wait_answer(sha256, "adopted")
             self.assertIn(sha256, self.pull_after_burst(stick))
