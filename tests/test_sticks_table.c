@@ -146,6 +146,27 @@ static void test_where_udev_runs_it_is_waited_for(void)
     CHECK_STR(done(&table, 8000), "+0 ");
 }
 
+/* So slow that the child was begun before, and could not open it: not a minute later, but now. */
+static void test_a_child_that_failed_before_udev_was_done_makes_room(void)
+{
+    for (int i = 0; i < 2; i++) {
+        struct sticks_table table = { 0 };
+        struct block_volume a = volume("sda", 1, "1-1", "A");
+
+        a.settled = false;
+        a.awaits_udev = true;
+        take(&table, &a, NULL, 1000);
+        CHECK_STR(done(&table, 16000), "+0 ");
+        tell(&table, 0, "sda1", i ? STICK_FAILED : STICK_WRITING, 16000);
+        a.settled = true;
+        a.awaits_udev = false;
+        take(&table, &a, NULL, 17000);
+        CHECK_STR(done(&table, 17000), i ? "-0 +0 " : "");
+        take(&table, &a, NULL, 18000);
+        CHECK_STR(done(&table, 18000), "");
+    }
+}
+
 /* Fault 27. The device has another name afterwards, or another sequence, or nothing tells that it is another. */
 static void test_a_dip_is_one_stick(void)
 {
@@ -429,6 +450,7 @@ static void test_once_each_child_is_begun_once(void)
 
 TESTS(test_a_stick_is_served_by_a_child_until_it_is_pulled,
       test_where_no_udev_runs_a_stick_is_left_in_peace_for_a_second, test_where_udev_runs_it_is_waited_for,
+      test_a_child_that_failed_before_udev_was_done_makes_room,
       test_a_dip_is_one_stick,
       test_a_dip_may_take_longer_while_the_device_is_back_and_its_disk_is_not,
       test_a_device_that_is_another_at_once_has_its_child_changed,

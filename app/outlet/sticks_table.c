@@ -121,6 +121,11 @@ void sticks_table_take(struct sticks_table *table, const struct block_volume *vo
         }
         volume = find_device(volumes, count, &entry->volume);
         if (volume) {
+            // Begun when udev was not done for long, it may have found that it may not open the device
+            if (volume->settled && !entry->volume.settled && entry->has_child && entry->report.state == STICK_FAILED) {
+                entry->is_stale = true;
+                entry->begin_ms = now_ms;
+            }
             entry->volume = *volume;
         } else {
             entry->is_away = true;
