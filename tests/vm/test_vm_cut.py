@@ -48,6 +48,26 @@ def plug_logged(guest, name, file, log, port):
     guest.sticks[name] = port
 
 
+def copy(stick, file):
+    stickimage.allocate(file, SIZE)
+    stickimage.copy_sparse(stick, file)
+
+
+def as_it_was(file):
+    return file.with_suffix(".before")
+
+
+def keep(images, said):
+    """The sticks of a failure, before and after, and the guest's words: a log is never recorded twice the same."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="cut-", dir=harness.BIN.parent))
+    for file, _ in images:
+        for source in as_it_was(file), file:
+            copy(source, place / source.name)
+    names = "".join(f"{file.name}: {what}\n" for file, what in images)
+    (place / "said.txt").write_text(f"{names}\n{said}")
+    return place
+
+
 class Log(unittest.TestCase):
     """Of the machinery: what may be on a stick."""
 
@@ -119,8 +139,7 @@ class Cut(unittest.TestCase):
         cls.guest.run(f"umount /tmp/{kind}")
         cls.guest.unplug_stick(kind)
         cls.guest.wait(f"! test -b {node}")
-        stickimage.allocate(base, SIZE)
-        stickimage.copy_sparse(file, base)
+        copy(file, base)
         plug_logged(cls.guest, kind, file, cls.directory / f"{kind}.log", port)
         cls.guest.wait(f"test -b {node}")
 
@@ -179,9 +198,9 @@ class Cut(unittest.TestCase):
             waiting = []
             for number, (image, _, _, what) in enumerate(batch):
                 file = self.directory / f"again{number}.img"
-                stickimage.allocate(file, SIZE)
-                stickimage.copy_sparse(bed.base_file, file)
+                copy(bed.base_file, file)
                 image.write_changes(file)
+                copy(file, as_it_was(file))
                 waiting.append((file, what))
             self.serve(bed, waiting)
 
@@ -190,15 +209,25 @@ class Cut(unittest.TestCase):
         for port, (file, _) in enumerate(images, 1):
             self.guest.plug_stick(f"again{port}", file, port)
         self.guest.wait(f"test $(ls -d /sys/block/sd? | wc -l) = {len(images)} && udevadm settle")
-        self.guest.run(ONCE, 300)
-        volume_of, _, _ = cutbed.FSCK[bed.kind]
+        status, said = self.guest.status(f"dmesg -C; {ONCE} 2>&1", 300)
+        said += self.guest.run("dmesg; cat /tmp/run/stick.json")
+        wrong = [] if status == 0 else [f"--once ended with {status}"]
         for port, (file, what) in enumerate(images, 1):
             self.guest.unplug_stick(f"again{port}")
-            self.assertEqual(cutbed.complaints(bed.kind, file), [], what)
-            volume = volume_of(file.read_bytes())
-            self.assertFalse(volume.dirty, what)
-            self.served[bed.kind] += bed.check_served(volume.files(), what)["served"]
+            try:
+                self.check_again(bed, file, what)
+            except AssertionError as error:
+                wrong.append(str(error))
+        if wrong:
+            self.fail("\n".join(wrong + [f"the sticks are in {keep(images, said)}"]))
         self.guest.wait("! ls -d /sys/block/sd?")
+
+    def check_again(self, bed, file, what):
+        self.assertEqual(cutbed.complaints(bed.kind, file), [], what)
+        volume_of, _, _ = cutbed.FSCK[bed.kind]
+        volume = volume_of(file.read_bytes())
+        self.assertFalse(volume.dirty, what)
+        self.served[bed.kind] += bed.check_served(volume.files(), what)["served"]
 
     def test_no_acknowledged_row_is_lost_on_fat32(self):
         self.cut("fat32", harness.share(3000), harness.share(800))
