@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-The SD-card image on an emulated Raspberry Pi. QEMU does not run the Pi's own firmware: kernel, initramfs, device tree
+The SD-card image on an emulated board. QEMU does not run the Pi's own firmware: kernel, initramfs, device tree
 and command line are taken from the image's boot partition, and given to QEMU. The meter is behind the good UART, as an
 RS-485 HAT is; what asks the board for something is an agent (agent.c) on the small one. For that, and only for that,
 the image that is booted differs from the one that is shipped:
@@ -8,12 +8,16 @@ the image that is booted differs from the one that is shipped:
 - agent.c, watch.c and their units are written into its root;
 - the small UART is switched on in the device tree, and nobody but root may open it.
 
-    with cardbed.Card(directory, slave=("127.0.0.1", port)) as card:
+The Pi's emulation has one USB socket, and QEMU ends when an adapter is pulled from it. QEMU's own board ("virt") has
+as many as one likes; what its SD controller needs is added to the initramfs there.
+
+    with cardbed.Pi(directory, slave=("127.0.0.1", port)) as card:
         card.run("systemctl is-system-running --wait")
 """
 
 import collections
 import fcntl
+import gzip
 import hashlib
 import os
 import pathlib
@@ -30,8 +34,8 @@ sys.path.insert(0, str(image.SOURCE / "image"))
 import cross  # noqa: E402
 
 Board = collections.namedtuple("Board", "name machine qemu tree")
-BOARDS = {"arm64": Board("Pi 3", "raspi3b", "qemu-system-aarch64", "bcm2837-rpi-3-b.dtb"),
-          "armhf": Board("Pi 2", "raspi2b", "qemu-system-arm", "bcm2836-rpi-2-b.dtb")}
+PIS = {"arm64": Board("Pi 3", "raspi3b", "qemu-system-aarch64", "bcm2837-rpi-3-b.dtb"),
+       "armhf": Board("Pi 2", "raspi2b", "qemu-system-arm", "bcm2836-rpi-2-b.dtb")}
 SMALL_UART = "/soc/serial@7e215040"
 BOOT_OFFSET, ROOT_OFFSET = 4 << 20, 132 << 20
 SIZE = 2 << 30        # of the card: QEMU takes powers of two
@@ -64,12 +68,13 @@ ExecStart=/usr/bin/test-watch 1 /run/meterstick/acquire.json {ROWS}
 """
 RULE = 'KERNEL=="ttyS1", OWNER="root", GROUP="root", MODE="0600"\n'
 HELPERS = ("agent", "watch")
+SD_MODULES = ("cqhci", "sdhci-pci")  # in the order of loading
 UNITS = {"agent": AGENT, "teller": TELLER}
 
 
 def check_tools(arch):
     compiler = cross.triplet(arch) + "-gcc"
-    tools = dict(TOOLS, **{BOARDS[arch].qemu: "qemu-system-arm", compiler: "gcc-" + cross.triplet(arch)})
+    tools = dict(TOOLS, **{PIS[arch].qemu: "qemu-system-arm", compiler: "gcc-" + cross.triplet(arch)})
     lacking = [f"{tool} (package {package})" for tool, package in tools.items()
                if not shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin")]
     if lacking:
@@ -101,11 +106,6 @@ def add_helpers(arch, disk, place, log):
     (place / "99-test.rules").write_text(RULE, encoding="utf-8")
     commands += ["cd /etc/udev/rules.d", f"write {place / '99-test.rules'} 99-test.rules"]
     debugfs(disk, *commands)
-
-
-def take_out(disk, name, target):
-    """A file of the boot partition."""
-    subprocess.run(["mcopy", "-n", "-o", "-i", f"{disk}@@{BOOT_OFFSET}", f"::/{name}", target], check=True)
 
 
 def prepare(arch="arm64"):
@@ -146,33 +146,30 @@ class Card(pi.Pi):
     """
 
     def __init__(self, directory, slave, boot_files=None, arch="arm64"):
-        board = BOARDS[arch]
-        self.directory = pathlib.Path(directory)
+        self.directory, self.slave, self.arch = pathlib.Path(directory), slave, arch
         self.adapters, self.sticks = {}, {}
         # Raw: what the kernel was told is written is in the file, whenever QEMU is killed
-        disk = self.directory / "card.img"
-        subprocess.run(["cp", "--sparse=always", prepare(arch) / "sd.img", disk], check=True)
-        os.truncate(disk, SIZE)
+        self.disk = self.directory / "card.img"
+        subprocess.run(["cp", "--sparse=always", prepare(arch) / "sd.img", self.disk], check=True)
+        os.truncate(self.disk, SIZE)
         for name, text in (boot_files or {}).items():
             (self.directory / name).write_text(text, encoding="utf-8")
-            subprocess.run(["mcopy", "-i", f"{disk}@@{BOOT_OFFSET}", self.directory / name, f"::/{name}"], check=True)
-        for name in ("vmlinuz", "initramfs", board.tree, "cmdline.txt"):
-            take_out(disk, f"a/{name}", self.directory / name)
-        tree = self.directory / board.tree
-        subprocess.run(["fdtput", "-t", "s", tree, SMALL_UART, "status", "okay"], check=True)
-        if subprocess.run(["fdtget", tree, SMALL_UART, "pinctrl-0"], capture_output=True, check=False).returncode == 0:
-            subprocess.run(["fdtput", "-d", tree, SMALL_UART, "pinctrl-0"], check=True)  # its pins are the other's
-
+            subprocess.run(["mcopy", "-i", f"{self.disk}@@{BOOT_OFFSET}", self.directory / name, f"::/{name}"],
+                           check=True)
+        for name in ("vmlinuz", "initramfs", "cmdline.txt"):
+            self.take_out(name)
         line = (self.directory / "cmdline.txt").read_text(encoding="utf-8").strip()
-        host, port = slave
-        self.command = [board.qemu, "-M", board.machine, "-accel", "tcg,thread=multi", "-display", "none",
+        self.command = [*self.board(), "-accel", "tcg,thread=multi", "-display", "none",
                         "-kernel", self.directory / "vmlinuz", "-initrd", self.directory / "initramfs",
-                        "-dtb", tree, "-append", f"{line} {EMULATED}",
-                        "-drive", f"file={disk},if=sd,format=raw",
-                        "-chardev", f"socket,id=meter,host={host},port={port}", "-serial", "chardev:meter",
-                        "-serial", f"unix:{self.directory}/agent,server=on,wait=off",
+                        "-append", f"{line} {EMULATED}",
+                        "-chardev", f"socket,id=agent,path={self.directory}/agent,server=on,wait=off",
                         "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", "-monitor", "none", "-no-reboot"]
         self.boot()
+
+    def take_out(self, name):
+        """A file of the boot partition."""
+        subprocess.run(["mcopy", "-n", "-o", "-i", f"{self.disk}@@{BOOT_OFFSET}", f"::/a/{name}",
+                        self.directory / name], check=True)
 
     def boot(self):
         self._power_on(self.command, self._attach)
@@ -187,6 +184,24 @@ class Card(pi.Pi):
         self.close()
         self.sticks = {}
 
+
+class Pi(Card):
+    """The meter is on the header."""
+
+    def board(self):
+        """What QEMU is started with for it."""
+        name, machine, qemu, tree = PIS[self.arch]
+        self.take_out(tree)
+        tree = self.directory / tree
+        subprocess.run(["fdtput", "-t", "s", tree, SMALL_UART, "status", "okay"], check=True)
+        if subprocess.run(["fdtget", tree, SMALL_UART, "pinctrl-0"], capture_output=True, check=False).returncode == 0:
+            subprocess.run(["fdtput", "-d", tree, SMALL_UART, "pinctrl-0"], check=True)  # its pins are the other's
+        host, port = self.slave
+        self.name = f"card on the emulated {name}"
+        return [qemu, "-M", machine, "-dtb", tree, "-drive", f"file={self.disk},if=sd,format=raw",
+                "-chardev", f"socket,id=meter,host={host},port={port}", "-serial", "chardev:meter",
+                "-serial", "chardev:agent"]
+
     def plug_stick(self, name, file, port=1, read_only=False, faults=()):
         """The board's only socket. One first plug in sixteen is lost by QEMU: see plugged()."""
         assert not self.sticks and port == 1 and not read_only and not faults
@@ -195,3 +210,29 @@ class Card(pi.Pi):
         self.monitor.ask("device_add", driver="usb-storage", id=name, drive=f"sectors-{name}", removable=True,
                          serial=f"NUMBER-{name}", bus="usb-bus.0", port="1")
         self.sticks[name] = port
+
+
+class Virtual(Card):
+    """The meter is behind an adapter, which is to be plugged."""
+
+    name = "card on -M virt"
+
+    def board(self):
+        self.add_modules()
+        return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1G", "-nodefaults",
+                "-device", "sdhci-pci", "-drive", f"file={self.disk},if=none,id=card,format=raw",
+                "-device", "sd-card,drive=card", "-device", "qemu-xhci,id=xhci", "-serial", "null",
+                "-chardev", "null,id=unused", "-device", "pci-serial-2x,chardev1=unused,chardev2=agent"]
+
+    def plug_stick(self, name, file, port=2, **more):
+        rig.Guest.plug_stick(self, name, file, port, **more)
+
+    def add_modules(self):
+        """A second archive behind the first. They are those of the card's own kernel, before it was made small."""
+        base = next((image.SOURCE / "build" / "image" / self.arch).glob("base-*.tar"))
+        names = [f"*/kernel/drivers/mmc/host/{name}.ko" for name in SD_MODULES]
+        subprocess.run(["tar", "-C", self.directory, "-xf", base, "--wildcards", *names], check=True)
+        files = {f"modules/{900 + number}-{name}.ko": (0o100644, next(self.directory.rglob(f"{name}.ko")).read_bytes())
+                 for number, name in enumerate(SD_MODULES)}
+        with open(self.directory / "initramfs", "ab") as initramfs:
+            initramfs.write(gzip.compress(image.cpio(files), 1))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
 The SD card as it is shipped, in an emulated Raspberry Pi 3 and 2: its first boot, without any configuration, with a
-meter on the header's serial port as an RS-485 HAT has it, and a stick; and the power, which goes without warning.
+meter on the header's serial port as an RS-485 HAT has it, and a stick; and the power, which goes without warning. In
+QEMU's own board: an adapter and a stick, pulled together.
 """
 
 import csv
@@ -22,6 +23,9 @@ MODEL = "schneider-iem2150"
 METER = {"meter_model": "iEM2150", "manufacturer": "Schneider Electric", "voltage": 230.1, "current": 5.0,
          "power_active": 1100.0, "power_reactive": 300.0, "power_factor": 0.96, "frequency": 49.98,
          "energy_active_import": 7918565.0}
+CONFIGURATION = ("[appliance]\nname = cellar\ninterval = 1 s\n[bus a]\nport = /dev/ttyAMA0\n"
+                 f"[meter main]\nbus = a\nmodel = {MODEL}\n")
+PLUGS = 20
 STATE, RUN = "/var/lib/meterstick", "/run/meterstick"
 UNITS = ("meterstick-acquire", "meterstick-stick", "meterstick-leds", "chrony", "systemd-networkd", "systemd-resolved")
 RAM_MIB = 96
@@ -35,21 +39,20 @@ def setUpModule():
 
 
 class Bed(harness.Case):
-    """A card, and a meter on its board's header."""
+    """A card in its board, and a meter."""
 
-    arch, boot_files = "arm64", None
+    board, arch, boot_files = cardbed.Pi, "arm64", None
 
     @classmethod
     def setUpClass(cls):
         cardbed.prepare_or_skip(cls.arch)
-        cls.board = "card on the emulated " + cardbed.BOARDS[cls.arch].name
 
     def setUp(self):
         super().setUp()
         tables = registers.registers(MODEL, METER)
         where = self.pymodbus_slave("rtu-tcp", {1: tables})
         slave = "127.0.0.1", int(where.rpartition(":")[2])
-        self.card = cardbed.Card(self.directory, slave, self.boot_files, self.arch)
+        self.card = self.board(self.directory, slave, self.boot_files, self.arch)
         self.addCleanup(self.card.close)
 
     def status(self, program="acquire"):
@@ -90,6 +93,12 @@ class Bed(harness.Case):
             self.card.plug_stick("stick", volume.path)
             self.card.wait("test -b /dev/sda", 120)
 
+    def wait_filled(self):
+        def is_filled():
+            sticks = self.status("stick").get("sticks", [])
+            return sticks and sticks[0]["state"] == "idle" and sticks[0]["backlog"] == 0
+        self.wait_until(is_filled, 300, "the stick is filled")
+
     def first_row_s(self):
         """Since the kernel started."""
         def told():
@@ -101,11 +110,7 @@ class Bed(harness.Case):
         """With all rows up to that one; it is pulled at whatever moment then. Returns the journal's rows."""
         volume = stickimage.make(self.directory / "stick.img", "fat32", 64 << 20)
         self.plug(volume)
-
-        def is_filled():
-            sticks = self.status("stick").get("sticks", [])
-            return sticks and sticks[0]["state"] == "idle" and sticks[0]["backlog"] == 0
-        self.wait_until(is_filled, 300, "the stick is filled")
+        self.wait_filled()
         self.card.unplug_stick("stick")
         self.card.wait("! test -b /dev/sda", 120)
         journal = self.exported()
@@ -134,7 +139,7 @@ class FirstBoot(Bed):
     def test_a_fresh_card_finds_the_meter_logs_it_and_fills_a_stick(self):
         card = self.card
         seq = self.wait_committed()
-        harness.figure(f"{self.board}: kernel start to first committed row {self.first_row_s():.0f} s, "
+        harness.figure(f"{self.card.name}: kernel start to first committed row {self.first_row_s():.0f} s, "
                        "with a search for the meter")
         self.check_system()
         self.check_ram()
@@ -176,7 +181,7 @@ class FirstBoot(Bed):
     def check_ram(self):
         memory = dict(line.split()[:2] for line in self.card.run("cat /proc/meminfo").splitlines())
         used = (int(memory["MemTotal:"]) - int(memory["MemAvailable:"])) / 1024
-        harness.figure(f"{self.board}: {used:.0f} MiB of {int(memory['MemTotal:']) // 1024} in use with "
+        harness.figure(f"{self.card.name}: {used:.0f} MiB of {int(memory['MemTotal:']) // 1024} in use with "
                        f"everything running (must {RAM_MIB}, aim 64)")
         self.assertLessEqual(used, RAM_MIB)
 
@@ -200,8 +205,7 @@ class FirstBootOf32Bits(FirstBoot):
 class PowerCut(Bed):
     """With what its owner has put on the boot partition."""
 
-    boot_files = {"meterstick.conf": "[appliance]\nname = cellar\ninterval = 1 s\n[bus a]\nport = /dev/ttyAMA0\n"
-                                     f"[meter main]\nbus = a\nmodel = {MODEL}\n",
+    boot_files = {"meterstick.conf": CONFIGURATION,
                   "authorized_keys": "ssh-ed25519 " + "A" * 68 + " nobody\n"}
 
     def test_no_committed_row_is_lost_however_often_the_power_goes(self):
@@ -219,7 +223,7 @@ class PowerCut(Bed):
         self.assertEqual(self.meters(), ["main"])
         journal = self.check_stick_is_filled(seq)
         self.assertEqual([seq for seq in committed if seq not in journal], [], "committed, and lost")
-        harness.figure(f"{self.board}: {len(committed)} power cuts while logging, booted each time, 0 "
+        harness.figure(f"{self.card.name}: {len(committed)} power cuts while logging, booted each time, 0 "
                        f"committed rows lost of {len(journal)}; with a configuration the first row after "
                        f"{slowest_s:.0f} s at most")
 
@@ -229,6 +233,45 @@ class PowerCut(Bed):
         ids = self.card.run("hostname; cat /etc/machine-id; ssh-keygen -lf /data/ssh/ssh_host_ed25519_key.pub")
         self.assertRegex(ids, r"^cellar\n[0-9a-f]{32}\n256 SHA256:")
         return ids
+
+
+@harness.for_full_counts
+class AdapterAndStick(Bed):
+    board = cardbed.Virtual
+    boot_files = {"meterstick.conf": CONFIGURATION.replace("/dev/ttyAMA0", "/dev/ttyUSB0")}
+
+    def test_adapter_and_stick_are_pulled_at_once_at_any_moment(self):
+        random = harness.random_source()
+        volume = stickimage.make(self.directory / "stick.img", "fat32", 64 << 20)
+        pulls = [lambda: self.card.unplug_stick("stick"), lambda: self.card.unplug_adapter("meter")]
+        self.card.run("systemctl is-system-running --wait; true", FOUND_S)
+        committed, restarts = [], self.restarts()
+        for _ in range(PLUGS):
+            self.card.plug_adapter("meter", self.card.slave, 1)
+            self.plug(volume)
+            self.wait_committed(max(committed, default=0))
+            time.sleep(random.uniform(0, 5))  # the moment is the test
+            committed.append(self.committed_seq())
+            for pull in random.sample(pulls, 2):
+                pull()
+            self.card.wait("! test -b /dev/sda && ! test -e /dev/ttyUSB0", 120)
+        # One that is back at once is the same, and its status that of before until it is looked at again
+        self.wait_until(lambda: not self.status("stick")["sticks"], 60, "the stick is gone")
+        last = self.committed_seq()
+        self.plug(volume)
+        self.wait_filled()
+        self.card.unplug_stick("stick")
+        self.card.wait("! test -b /dev/sda", 120)
+        journal = self.exported()
+        self.assertEqual([seq for seq in committed if seq not in journal], [], "committed, and lost")
+        rows = self.check_stick(volume, journal, last)
+        self.assertEqual(self.restarts(), restarts,
+                         self.card.run("journalctl -q -b -u 'meterstick-*' --no-pager | cut -c 1-200"))
+        harness.figure(f"{self.card.name}: adapter and stick pulled together {PLUGS} times, 0 of {rows} rows lost or "
+                       "double, no program ended")
+
+    def restarts(self):
+        return {unit: self.card.run(f"systemctl show -p NRestarts --value {unit}") for unit in UNITS}
 
 
 if __name__ == "__main__":
