@@ -188,6 +188,7 @@ static void test_a_dip_is_one_stick(void)
         take(&table, after, NULL, 4500);
         CHECK_STR(done(&table, 4500), i == 0 ? "+0 " : "-0 +0 ");
         CHECK_STR(told(&table, 4500), "ABCD-1234 idle;");
+        CHECK_EQ(table.entries[0].report.backlog, STICK_BACKLOG_UNKNOWN);  // no longer what it was before
         tell(&table, 0, after->node + 5, STICK_WRITING, 4600);
         CHECK_STR(told(&table, 4600), "ABCD-1234 writing;");
     }

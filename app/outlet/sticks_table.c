@@ -96,6 +96,7 @@ static void enter(struct sticks_table *table, const struct block_volume *volume,
     entry->is_away = entry->is_given_up = entry->is_over = false;
     entry->seen_ms = entry->begin_ms = now_ms;
     entry->pause_ms = 0;
+    entry->report.backlog = STICK_BACKLOG_UNKNOWN;  // the journal has gone on, and nobody has looked
 }
 
 /* Those that were away for long enough are gone. */
