@@ -18,6 +18,7 @@
 #define TELL_MS     1000
 #define STOP_MS     1500  // of the five seconds that a stop may take: most checks end within them
 #define REPAIRED_RC 1     // 0: nothing was wrong; both are good
+#define RUNS_MAX    3     // until nothing is wrong
 
 static const char *const folders[] = { "/usr/sbin", "/sbin" };
 
@@ -117,17 +118,14 @@ static int wait_for_end(int pid_fd, uint64_t limit_ms, stick_root_tell *tell, vo
     }
 }
 
-int stick_fsck_run(enum volume_kind kind, int device_fd, uint64_t limit_ms, stick_root_tell *tell, void *data)
+/* Returns 1 if something was repaired, 0 if nothing was wrong. */
+static int run_once(const char *program, enum volume_kind kind, int device_fd, uint64_t limit_ms,
+                    stick_root_tell *tell, void *data)
 {
     auto_close int pid_fd = -1;
-    char program[64];
     pid_t parent = getpid(), pid;
     int status = 127 << 8, r;
 
-    r = find_program(kind, program, sizeof(program));
-    if (r < 0) {
-        return r;
-    }
     if (is_stopping()) {
         return -ECANCELED;
     }
@@ -156,6 +154,28 @@ int stick_fsck_run(enum volume_kind kind, int device_fd, uint64_t limit_ms, stic
     if (!WIFEXITED(status) || WEXITSTATUS(status) > REPAIRED_RC) {
         log_debug("%s ended with status 0x%x", program, (unsigned) status);
         return -EUCLEAN;
+    }
+    return WEXITSTATUS(status) == REPAIRED_RC;
+}
+
+/*
+ * Until it finds nothing. fsck.fat 4.2 makes folders without a cluster of those whose chain is broken, which the kernel
+ * does not bear, and takes them away when called again. Half a long name it never takes away; that harms nobody.
+ */
+int stick_fsck_run(enum volume_kind kind, int device_fd, uint64_t limit_ms, stick_root_tell *tell, void *data)
+{
+    char program[64];
+    int r = find_program(kind, program, sizeof(program));
+
+    if (r < 0) {
+        return r;
+    }
+
+    for (int runs = 0; runs < RUNS_MAX; runs++) {
+        r = run_once(program, kind, device_fd, limit_ms, tell, data);
+        if (r <= 0) {
+            return r;
+        }
     }
     return 0;
 }

@@ -15,11 +15,11 @@
 const char *stick_fsck_name(enum volume_kind kind);
 
 /*
- * Check and repair the file system of a device, telling STICK_CHECKING once a second. fsck.exfat claims the device as
- * we do: our claim must have been given up before.
+ * Check and repair the file system of a device until nothing is found, thrice at most, telling STICK_CHECKING once a
+ * second. fsck.exfat claims the device as we do: our claim must have been given up before.
  *
  * device_fd  the device: fsck opens that one, whatever has its name by now
- * limit_ms   then it is killed
+ * limit_ms   then it is killed; of each run
  *
  * Errors: -EUCLEAN it could not repair all   -ETIMEDOUT it was killed   -ENOENT it is not installed
  *         -ECANCELED we have been told to end: it is not begun then, or stopped after a moment

@@ -382,9 +382,9 @@ static int burst_once(struct stick_service *service, uint64_t until_ms)
 }
 
 /*
- * Returns 1, and the root stays open, if there is more to write; else what became of it. After a power cut fsck.fat 4.2
- * leaves folders without a cluster at times, which the kernel does not bear; the stick stays dirty then, and a second
- * check takes them away.
+ * Returns 1, and the root stays open, if there is more to write; else what became of it. A stick that says it is clean
+ * may be none that the kernel bears: a folder without a cluster is what fsck.fat 4.2 leaves when it is called once. It
+ * is dirty then, and a check takes that away.
  */
 static int burst(struct stick_service *service, uint64_t until_ms)
 {

@@ -150,12 +150,26 @@ class Damaged(stickbed.Bed):
         harness.figure(f"{3 * count} fuzzed file systems: the guest's kernel lives, states seen {seen}")
         self.finish(good)
 
-    def test_a_folder_that_needs_two_checks_has_them_at_once(self):
-        """fsck.fat 4.2 leaves it without a cluster, and takes it away when it is called again."""
+    def broken_folder(self):
+        """A stick with a folder whose chain is broken; the bed is started for it."""
         self.start(meters=1, interval_ms=1000, burst_s=5)
         stick = self.make("fat32")
         stick.put(f"kwhmeter/{stickbed.APPLIANCE}/m1/2020-01-01.csv", b"utc,local,quality,seq\r\n")
         unchain(stick, f"kwhmeter/{stickbed.APPLIANCE}/m1")
+        return stick
+
+    def test_a_folder_that_needs_two_checks_has_them_before_it_is_mounted(self):
+        """fsck.fat 4.2 leaves it without a cluster, and takes it away when it is called again."""
+        stick = self.broken_folder()
+        self.wait_served(self.plug(stick))
+        self.assertNotIn("once more", self.log())
+        self.assertNotIn("cannot be written to", self.log())
+        self.finish(stick)
+
+    def test_a_folder_that_another_check_has_left_so_is_mended_at_once(self):
+        """It is marked clean, and only the kernel finds out."""
+        stick = self.broken_folder()
+        self.assertEqual(stickimage.run("fsck.fat", "-a", stick.path, status=(1,)).returncode, 1)
         self.wait_served(self.plug(stick))
         self.assertIn("once more", self.log())
         self.assertNotIn("cannot be written to", self.log())
