@@ -203,7 +203,7 @@ class Pi(Card):
                 "-serial", "chardev:agent"]
 
     def plug_stick(self, name, file, port=1, read_only=False, faults=()):
-        """The board's only socket. One first plug in sixteen is lost by QEMU: see plugged()."""
+        """The board's only socket. One first plug in sixteen is lost by QEMU."""
         assert not self.sticks and port == 1 and not read_only and not faults
         self.monitor.ask("blockdev-add", node_name=f"sectors-{name}", driver="raw", cache={"no-flush": True},
                          file={"driver": "file", "filename": str(file)})

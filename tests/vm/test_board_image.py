@@ -256,7 +256,7 @@ class AdapterAndStick(Bed):
                 pull()
             self.card.wait("! test -b /dev/sda && ! test -e /dev/ttyUSB0", 120)
         # One that is back at once is the same, and its status that of before until it is looked at again
-        self.wait_until(lambda: not self.status("stick")["sticks"], 60, "the stick is gone")
+        self.wait_until(lambda: self.status("stick").get("sticks") == [], 60, "the stick is gone")
         last = self.committed_seq()
         self.plug(volume)
         self.wait_filled()
