@@ -50,7 +50,7 @@ int decimal_parse(const char *string, struct decimal *ret)
         char *end;
         long power = strtol(string + 1, &end, 10);
 
-        if (!isdigit((unsigned char) *start) || labs(power) > 60) {
+        if (!isdigit((unsigned char) *start) || power < -60 || power > 60) {  // LONG_MIN has no labs()
             return -EINVAL;
         }
         exponent = (int) power;
