@@ -142,10 +142,10 @@ def prepare_or_skip(arch="arm64"):
 class Card(pi.Pi):
     """
     A board with its card, card.img in `directory`. slave: (host, port), where the meter is. boot_files: {name: text}
-    that its owner has put on the boot partition.
+    that its owner has put on the boot partition. plugged: QEMU's options for what else is there at the start.
     """
 
-    def __init__(self, directory, slave, boot_files=None, arch="arm64"):
+    def __init__(self, directory, slave, boot_files=None, arch="arm64", plugged=()):
         self.directory, self.slave, self.arch = pathlib.Path(directory), slave, arch
         self.adapters, self.sticks = {}, {}
         # Raw: what the kernel was told is written is in the file, whenever QEMU is killed
@@ -163,7 +163,8 @@ class Card(pi.Pi):
                         "-kernel", self.directory / "vmlinuz", "-initrd", self.directory / "initramfs",
                         "-append", f"{line} {EMULATED}",
                         "-chardev", f"socket,id=agent,path={self.directory}/agent,server=on,wait=off",
-                        "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", "-monitor", "none", "-no-reboot"]
+                        "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", "-monitor", "none", "-no-reboot",
+                        *plugged]
         self.boot()
 
     def take_out(self, name):
@@ -220,8 +221,9 @@ class Virtual(Card):
     def board(self):
         self.add_modules()
         return ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1G", "-nodefaults",
+                "-rtc", "base=1970-01-02",
                 "-device", "sdhci-pci", "-drive", f"file={self.disk},if=none,id=card,format=raw",
-                "-device", "sd-card,drive=card", "-device", "qemu-xhci,id=xhci", "-serial", "null",
+                "-device", "sd-card,drive=card", "-device", "qemu-xhci,id=xhci,p2=8,p3=8", "-serial", "null",
                 "-chardev", "null,id=unused", "-device", "pci-serial-2x,chardev1=unused,chardev2=agent"]
 
     def plug_stick(self, name, file, port=2, **more):

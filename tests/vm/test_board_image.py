@@ -2,12 +2,14 @@
 """
 The SD card as it is shipped, in an emulated Raspberry Pi 3 and 2: its first boot, without any configuration, with a
 meter on the header's serial port as an RS-485 HAT has it, and a stick; and the power, which goes without warning. In
-QEMU's own board: an adapter and a stick, pulled together.
+QEMU's own board: an adapter and a stick, pulled together; and the network.
 """
 
 import csv
 import io
 import json
+import shutil
+import subprocess
 import time
 import unittest
 
@@ -15,6 +17,7 @@ import cardbed
 import gpiobed
 import harness
 import lights
+import network
 import registers
 import rig
 import stickimage
@@ -52,8 +55,14 @@ class Bed(harness.Case):
         tables = registers.registers(MODEL, METER)
         where = self.pymodbus_slave("rtu-tcp", {1: tables})
         slave = "127.0.0.1", int(where.rpartition(":")[2])
-        self.card = self.board(self.directory, slave, self.boot_files, self.arch)
+        self.card = self.board(self.directory, slave, self.owners_files(), self.arch, self.plugged())
         self.addCleanup(self.card.close)
+
+    def owners_files(self):
+        return self.boot_files
+
+    def plugged(self):
+        return ()
 
     def status(self, program="acquire"):
         try:
@@ -272,6 +281,66 @@ class AdapterAndStick(Bed):
 
     def restarts(self):
         return {unit: self.card.run(f"systemctl show -p NRestarts --value {unit}") for unit in UNITS}
+
+
+@harness.for_full_counts
+class Network(Bed):
+    """The card in three networks: a cable to a computer, a router that knows the time, and one for logging in."""
+
+    board = cardbed.Virtual
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("ssh"):
+            raise unittest.SkipTest("not here: ssh (package openssh-client)")
+        super().setUpClass()
+
+    def owners_files(self):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.directory / "key"], check=True)
+        return {"meterstick.conf": CONFIGURATION.replace("/dev/ttyAMA0", "auto"),
+                "authorized_keys": (self.directory / "key.pub").read_text(encoding="ascii")}
+
+    def plugged(self):
+        self.cable = network.Cable(self.directory, "cable", leases=False)
+        self.addCleanup(self.cable.close)
+        self.router = network.Cable(self.directory, "router", leases=True, subnet="10.77")
+        self.addCleanup(self.router.close)
+        self.ssh_port = harness.free_port()
+        return [*self.cable.options(3), *self.router.options(4),
+                "-netdev", f"user,id=door,restrict=on,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
+                "-device", "usb-net,netdev=door,bus=xhci.0,port=5"]
+
+    def ssh(self, *options):
+        return subprocess.run(["ssh", "-F", "none", "-p", str(self.ssh_port), "-o", "UserKnownHostsFile=/dev/null",
+                               "-o", "StrictHostKeyChecking=no", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+                               *options, "root@127.0.0.1", "hostname"], capture_output=True, text=True, check=False,
+                              timeout=120)
+
+    def wait_name(self, cable, name):
+        return self.wait_until(lambda: cable.ask(name), 300, f"{name} is known")
+
+    def test_it_is_found_by_name_and_opens_to_its_key_alone(self):
+        self.card.plug_adapter("meter", self.card.slave, 1)
+        self.assertEqual(self.wait_name(self.router, "cellar.local"), self.router.offer)
+        self.assertTrue(self.wait_name(self.cable, "cellar.local").is_link_local)
+        self.wait_committed()
+        self.wait_until(lambda: self.ssh("-i", self.directory / "key").stdout == "cellar\n", 300, "the key opens")
+        for method in ("password", "keyboard-interactive", "publickey"):
+            said = self.ssh("-o", f"PreferredAuthentications={method}")
+            self.assertEqual((said.returncode, said.stdout), (255, ""))
+            self.assertIn("Permission denied (publickey)", said.stderr)
+
+        # However closely names follow each other, the last one counts
+        self.card.run(f"cd {STATE}; cp good.conf /run/cellar; for n in $(seq 20) last; do "
+                      "sed s/cellar/n-$n/ /run/cellar > good.new && mv good.new good.conf; done", 120)
+        self.wait_until(lambda: self.card.run("hostname") == "n-last", 60, "the last name")
+
+        stick = stickimage.make(self.directory / "stick.img", "fat32", 64 << 20)
+        stick.put("meterstick.conf", CONFIGURATION.replace("/dev/ttyAMA0", "auto").replace("cellar", "attic").encode())
+        self.plug(stick)
+        self.assertEqual(self.wait_name(self.router, "attic.local"), self.router.offer)
+        self.assertIsNone(self.router.ask("n-last.local"))
+        harness.figure(f"{self.card.name}: found by name on two cables, a key and nothing else opens")
 
 
 if __name__ == "__main__":
