@@ -319,11 +319,17 @@ class Network(Bed):
     def wait_name(self, cable, name):
         return self.wait_until(lambda: cable.ask(name), 300, f"{name} is known")
 
-    def test_it_is_found_by_name_and_opens_to_its_key_alone(self):
+    def test_it_is_found_by_name_takes_the_time_and_opens_to_its_key_alone(self):
         self.card.plug_adapter("meter", self.card.slave, 1)
         self.assertEqual(self.wait_name(self.router, "cellar.local"), self.router.offer)
         self.assertTrue(self.wait_name(self.cable, "cellar.local").is_link_local)
         self.wait_committed()
+        self.wait_until(lambda: self.status().get("clock", {}).get("quality") == "N", 300, "the time is known")
+        self.assertGreater(self.router.asked_time, 0)
+        begin = time.time()
+        there = float(self.card.run("date +%s.%N"))
+        self.assertTrue(begin - 2 < there < time.time() + 2, (begin, there))
+
         self.wait_until(lambda: self.ssh("-i", self.directory / "key").stdout == "cellar\n", 300, "the key opens")
         for method in ("password", "keyboard-interactive", "publickey"):
             said = self.ssh("-o", f"PreferredAuthentications={method}")
@@ -340,7 +346,7 @@ class Network(Bed):
         self.plug(stick)
         self.assertEqual(self.wait_name(self.router, "attic.local"), self.router.offer)
         self.assertIsNone(self.router.ask("n-last.local"))
-        harness.figure(f"{self.card.name}: found by name on two cables, a key and nothing else opens")
+        harness.figure(f"{self.card.name}: found by name on two cables, time from the network, a key and nothing else opens")
 
 
 if __name__ == "__main__":
