@@ -31,7 +31,8 @@ ARCHITECTURES = {  # Debian's name: the compiler's, CMake's
     "armhf": ("arm-linux-gnueabihf", "armv7l"),
 }
 LAYOUT = 2  # of the directory; a new number makes it anew
-EMULATORS = {"arm64": "qemu-aarch64-static", "armhf": "qemu-arm-static"}  # package qemu-user-static
+# Package qemu-user-static; with the oldest processor that we promise: those of a Pi 3, and of a Pi 2
+EMULATORS = {"arm64": ("qemu-aarch64-static", "-cpu", "cortex-a53"), "armhf": ("qemu-arm-static", "-cpu", "cortex-a7")}
 
 # Each library's package once more, by itself and with its control files: what dpkg-shlibdeps asks.
 HOOK = """set -e
@@ -166,7 +167,7 @@ def emulator(root):
     """How a program for that root is run here, as words before it; nothing if it runs by itself."""
     arch = _arch_of(root)
     if arch in EMULATORS and arch != architecture():
-        return [EMULATORS[arch], "-L", str(root)]
+        return [*EMULATORS[arch], "-L", str(root)]
     return []
 
 

@@ -28,7 +28,7 @@ class Emulated:
     def setUpClass(cls):
         packagebed.need("dpkg-deb", "ctest")
         cls.package = packagebed.package(cls.suite, cls.arch)
-        packagebed.need(cross.EMULATORS[cls.arch])
+        packagebed.need(cross.EMULATORS[cls.arch][0])
         cls.log = open(packagebed.deb.PLACE / cls.suite / cls.arch / "tests.log", "w", encoding="utf-8")
         cls.addClassCleanup(cls.log.close)
         cls.root = cross.sysroot(cls.suite, cls.arch, cls.log)
