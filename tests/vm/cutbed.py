@@ -234,8 +234,7 @@ class Bed:
         if not volume.dirty and volume.check():
             raise AssertionError(f"{what}: says it is clean, and has {volume.check()[:5]}")
 
-        stickimage.allocate(work, len(self.base))
-        stickimage.copy_sparse(self.base_file, work)
+        stickimage.copy(self.base_file, work)
         image.write_changes(work)
         said = stickimage.run(*mend, work, status=(0, 1)).stdout.decode(errors="replace")
         counts["fsck not content"] += needs_another_check(self.kind, work)

@@ -72,6 +72,12 @@ def allocate(path, size):
         file.truncate(size)
 
 
+def copy(source, target):
+    """The whole file."""
+    allocate(target, os.path.getsize(source))
+    copy_sparse(source, target)
+
+
 # --- file systems ---
 
 def format_volume(path, kind, label="STICK", cluster_size=None, serial=None):

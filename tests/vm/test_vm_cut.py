@@ -48,11 +48,6 @@ def plug_logged(guest, name, file, log, port):
     guest.sticks[name] = port
 
 
-def copy(stick, file):
-    stickimage.allocate(file, SIZE)
-    stickimage.copy_sparse(stick, file)
-
-
 def as_it_was(file):
     return file.with_suffix(".before")
 
@@ -62,7 +57,7 @@ def keep(images, said):
     place = pathlib.Path(tempfile.mkdtemp(prefix="cut-", dir=harness.BIN.parent))
     for file, _ in images:
         for source in as_it_was(file), file:
-            copy(source, place / source.name)
+            stickimage.copy(source, place / source.name)
     names = "".join(f"{file.name}: {what}\n" for file, what in images)
     (place / "said.txt").write_text(f"{names}\n{said}")
     return place
@@ -139,7 +134,7 @@ class Cut(unittest.TestCase):
         cls.guest.run(f"umount /tmp/{kind}")
         cls.guest.unplug_stick(kind)
         cls.guest.wait(f"! test -b {node}")
-        copy(file, base)
+        stickimage.copy(file, base)
         plug_logged(cls.guest, kind, file, cls.directory / f"{kind}.log", port)
         cls.guest.wait(f"test -b {node}")
 
@@ -198,9 +193,9 @@ class Cut(unittest.TestCase):
             waiting = []
             for number, (image, _, _, what) in enumerate(batch):
                 file = self.directory / f"again{number}.img"
-                copy(bed.base_file, file)
+                stickimage.copy(bed.base_file, file)
                 image.write_changes(file)
-                copy(file, as_it_was(file))
+                stickimage.copy(file, as_it_was(file))
                 waiting.append((file, what))
             self.serve(bed, waiting)
 
