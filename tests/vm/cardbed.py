@@ -9,7 +9,7 @@ the image that is booted differs from the one that is shipped:
 - the small UART is switched on in the device tree, and nobody but root may open it.
 
 The Pi's emulation has one USB socket, and QEMU ends when an adapter is pulled from it. QEMU's own board ("virt") has
-as many as one likes; what its SD controller needs is added to the initramfs there.
+as many as one likes; what its SD controller and its watchdog need is added to the initramfs there.
 
     with cardbed.Pi(directory, slave=("127.0.0.1", port)) as card:
         card.run("systemctl is-system-running --wait")
@@ -40,8 +40,7 @@ SMALL_UART = "/soc/serial@7e215040"
 BOOT_OFFSET, ROOT_OFFSET = 4 << 20, 132 << 20
 SIZE = 2 << 30        # of the card: QEMU takes powers of two
 ROWS = "/run/rows"
-# QEMU takes a watchdog that is set for one that has barked
-EMULATED = "console=ttyS1,115200 systemd.show_status=no systemd.watchdog_sec=0"
+EMULATED = "console=ttyS1,115200 systemd.show_status=no"
 TOOLS = {"mmdebstrap": "mmdebstrap",
          "genimage": "genimage", "mcopy": "mtools", "mkfs.vfat": "dosfstools", "mke2fs": "e2fsprogs",
          "debugfs": "e2fsprogs", "fdtput": "device-tree-compiler", "depmod": "kmod", "cpio": "cpio",
@@ -68,7 +67,8 @@ ExecStart=/usr/bin/test-watch 1 /run/meterstick/acquire.json {ROWS}
 """
 RULE = 'KERNEL=="ttyS1", OWNER="root", GROUP="root", MODE="0600"\n'
 HELPERS = ("agent", "watch")
-SD_MODULES = ("cqhci", "sdhci-pci")  # in the order of loading
+# QEMU's own board: its SD controller and its watchdog, in the order of loading
+VIRTUAL_MODULES = ("drivers/mmc/host/cqhci", "drivers/mmc/host/sdhci-pci", "drivers/watchdog/i6300esb")
 UNITS = {"agent": AGENT, "teller": TELLER}
 
 
@@ -161,7 +161,7 @@ class Card(pi.Pi):
         line = (self.directory / "cmdline.txt").read_text(encoding="utf-8").strip()
         self.command = [*self.board(), "-accel", "tcg,thread=multi", "-display", "none",
                         "-kernel", self.directory / "vmlinuz", "-initrd", self.directory / "initramfs",
-                        "-append", f"{line} {EMULATED}",
+                        "-append", f"{line} {EMULATED} {self.words}",
                         "-chardev", f"socket,id=agent,path={self.directory}/agent,server=on,wait=off",
                         "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off", "-monitor", "none", "-no-reboot",
                         *plugged]
@@ -189,6 +189,8 @@ class Card(pi.Pi):
 class Pi(Card):
     """The meter is on the header."""
 
+    words = "systemd.watchdog_sec=0"  # QEMU takes a watchdog that is set for one that has barked
+
     def board(self):
         """What QEMU is started with for it."""
         name, machine, qemu, tree = PIS[self.arch]
@@ -214,9 +216,9 @@ class Pi(Card):
 
 
 class Virtual(Card):
-    """The meter is behind an adapter, which is to be plugged."""
+    """The meter is behind an adapter, which is to be plugged. A watchdog may be plugged as well: i6300esb."""
 
-    name = "card on -M virt"
+    name, words = "card on -M virt", ""
 
     def board(self):
         self.add_modules()
@@ -232,9 +234,10 @@ class Virtual(Card):
     def add_modules(self):
         """A second archive behind the first. They are those of the card's own kernel, before it was made small."""
         base = next((image.SOURCE / "build" / "image" / self.arch).glob("base-*.tar"))
-        names = [f"*/kernel/drivers/mmc/host/{name}.ko" for name in SD_MODULES]
-        subprocess.run(["tar", "-C", self.directory, "-xf", base, "--wildcards", *names], check=True)
-        files = {f"modules/{900 + number}-{name}.ko": (0o100644, next(self.directory.rglob(f"{name}.ko")).read_bytes())
-                 for number, name in enumerate(SD_MODULES)}
+        subprocess.run(["tar", "-C", self.directory, "-xf", base, "--wildcards",
+                        *(f"*/kernel/{name}.ko" for name in VIRTUAL_MODULES)], check=True)
+        found = [next(self.directory.rglob(f"{pathlib.Path(name).name}.ko")) for name in VIRTUAL_MODULES]
+        files = {f"modules/{900 + number}-{path.name}": (0o100644, path.read_bytes())
+                 for number, path in enumerate(found)}
         with open(self.directory / "initramfs", "ab") as initramfs:
             initramfs.write(gzip.compress(image.cpio(files), 1))

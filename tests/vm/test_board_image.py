@@ -284,6 +284,28 @@ class AdapterAndStick(Bed):
 
 
 @harness.for_full_counts
+class Watchdog(Bed):
+    """Another than the board's, whose emulation cannot be used."""
+
+    board, boot_files = AdapterAndStick.board, AdapterAndStick.boot_files
+
+    def plugged(self):
+        return ["-device", "i6300esb"]
+
+    def test_a_machine_that_hangs_starts_again(self):
+        self.card.plug_adapter("meter", self.card.slave, 1)
+        self.assertEqual(self.card.run("systemctl show -p RuntimeWatchdogUSec --value"), "14s")
+        seq = self.wait_committed(self.wait_committed() + 20)  # longer than its patience
+        self.card.run("echo 1 > /sys/fs/cgroup/init.scope/cgroup.freeze")
+        self.card.monitor.wait_event("WATCHDOG", 60, action="reset")
+        self.card.cut_power()  # for QEMU it is over; a board would go on here
+        self.card.boot()
+        self.card.plug_adapter("meter", self.card.slave, 1)
+        self.wait_committed(seq)
+        self.assertEqual(sorted(set(range(1, seq + 1)) - self.exported().keys()), [], "lost")
+
+
+@harness.for_full_counts
 class Network(Bed):
     """The card in three networks: a cable to a computer, a router that knows the time, and one for logging in."""
 
