@@ -28,6 +28,7 @@ METER = {"meter_model": "iEM2150", "manufacturer": "Schneider Electric", "voltag
          "energy_active_import": 7918565.0}
 CONFIGURATION = ("[appliance]\nname = cellar\ninterval = 1 s\n[bus a]\nport = /dev/ttyAMA0\n"
                  f"[meter main]\nbus = a\nmodel = {MODEL}\n")
+AT_ADAPTER = {"meterstick.conf": CONFIGURATION.replace("/dev/ttyAMA0", "/dev/ttyUSB0")}
 PLUGS = 20
 STATE, RUN = "/var/lib/meterstick", "/run/meterstick"
 UNITS = ("meterstick-acquire", "meterstick-stick", "meterstick-leds", "chrony", "systemd-networkd", "systemd-resolved")
@@ -246,8 +247,7 @@ class PowerCut(Bed):
 
 @harness.for_full_counts
 class AdapterAndStick(Bed):
-    board = cardbed.Virtual
-    boot_files = {"meterstick.conf": CONFIGURATION.replace("/dev/ttyAMA0", "/dev/ttyUSB0")}
+    board, boot_files = cardbed.Virtual, AT_ADAPTER
 
     def test_adapter_and_stick_are_pulled_at_once_at_any_moment(self):
         random = harness.random_source()
@@ -287,7 +287,7 @@ class AdapterAndStick(Bed):
 class Watchdog(Bed):
     """Another than the board's, whose emulation cannot be used."""
 
-    board, boot_files = AdapterAndStick.board, AdapterAndStick.boot_files
+    board, boot_files = cardbed.Virtual, AT_ADAPTER
 
     def plugged(self):
         return ["-device", "i6300esb"]
