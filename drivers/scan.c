@@ -160,8 +160,8 @@ static void go_to_next_model(struct scan *scan)
     scan->attempts = 0;
     // models that are usual with this setting, then the others
     for (; scan->model < 2 * scan->setup.model_count; scan->model++) {
-        const struct model *model = scan->setup.models[scan->model % scan->setup.model_count];
         bool first_round = scan->model < scan->setup.model_count;
+        const struct model *model = scan->setup.models[scan->model - (first_round ? 0 : scan->setup.model_count)];
 
         if (is_possible(scan, model) && scan_is_listed(&scan->setup, model, &pass->serial) == first_round
             && candidate_begin(&scan->candidate, model, &pass->serial) == 0) {

@@ -97,8 +97,9 @@ static void add_pass(struct scan_order *ret, const struct scan_pass *pass)
 
 static void make_tcp(const struct scan_setup *setup, struct scan_order *ret)
 {
+    const struct serial_setting none = { 0 };
     const struct scan_pass first = { SCAN_PASS_MODELS, .is_listed = true, .first = setup->first, .last = setup->first,
-                                     .questions = 1 + count_listed(setup, NULL), .timeout_us = TCP_US };
+                                     .questions = 1 + count_listed(setup, &none), .timeout_us = TCP_US };
 
     add_pass(ret, &first);
     add_pass(ret, &(struct scan_pass){ SCAN_PASS_ADDRESSES, .is_listed = true, .first = setup->first + 1,

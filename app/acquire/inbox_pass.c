@@ -259,7 +259,7 @@ void inbox_pass_copy(struct inbox_pass *pass, const char *path)
 {
     char copy[PATH_SIZE], name[SHA256_TEXT_SIZE + 8], sha256[SHA256_TEXT_SIZE];
     auto_free char *bytes = NULL;
-    size_t size;
+    size_t size = 0;
     int r;
 
     r = read_regular(path, &bytes, &size);

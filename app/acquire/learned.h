@@ -20,8 +20,8 @@
 struct learned;
 
 /*
- * Read the file, if the card may be asked. If there is none nothing was learned yet; one that is damaged or of something
- * else is told in one log line, and is replaced with the next change. Errors: -ENOMEM, -ENAMETOOLONG
+ * Read the file, if the card may be asked. If there is none nothing was learned yet; one that is damaged or of
+ * something else is told in one log line, and is replaced with the next change. Errors: -ENOMEM, -ENAMETOOLONG
  */
 int learned_open(const char *state_dir, bool read, struct learned **ret) MUST_CHECK;
 void learned_close(struct learned *learned);

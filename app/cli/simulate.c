@@ -134,7 +134,7 @@ static int add_meters(struct simulation *simulation, const char *text,
                       const struct simulate_options *options)
 {
     auto_free char *copy = strdup(text);
-    uint64_t first = options->address, last = options->address;
+    uint64_t first = options->address, last = first;
     struct serial_setting serial = { 0 };
     struct model *model;
     char *colon, *dash;

@@ -106,7 +106,7 @@ static const char *still_name(const char *path, char ret[static PATH_SIZE * 3 + 
     for (; *path && n < PATH_SIZE * 3; path++) {
         n += (size_t) sprintf(ret + n, strchr("%?#", *path) ? "%%%02x" : "%c", (unsigned char) *path);
     }
-    (void) strcpy(ret + n, "?immutable=1");
+    (void) sprintf(ret + n, "?immutable=1");
     return ret;
 }
 

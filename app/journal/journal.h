@@ -235,8 +235,9 @@ struct journal_search {
 int journal_search(struct journal *journal, const struct journal_search *search) MUST_CHECK;
 
 /*
- * Events of some codes, " back lost ", segment by segment from the newest on, within a segment in order. Zero-initialised
- * a walk is at the end. Returns 1 after a segment, 0 at the beginning of the journal. An event may be told twice.
+ * Events of some codes, " back lost ", segment by segment from the newest on, within a segment in order. A walk that is
+ * zero-initialised is at the end. Returns 1 after a segment, 0 at the beginning of the journal. An event may be told
+ * twice.
  */
 struct journal_event_walk {
     bool in_card;     // memory is done

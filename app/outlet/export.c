@@ -334,8 +334,8 @@ static int print_events(struct export *export)
             if (r < 0) {
                 return r;
             }
+            after = events[i].id;
         }
-        after = events[n - 1].id;
     }
 
     return flush(export);
